@@ -1,0 +1,2 @@
+//! Tacit cli.
+fn main() {}

@@ -1,0 +1,415 @@
+//! [`Builder`]: writes a [`Circuit`] one instruction at a time.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Bit, Error, Handle, Id, Instruction, Kind, Num, Op, Result, Shape};
+
+/// A list of instructions and the shape of every column.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Circuit {
+    instructions: Vec<Instruction>,
+    shapes: Vec<Shape>,
+}
+
+impl Circuit {
+    /// The instructions, in an order in which every argument comes before its use.
+    pub fn instructions(&self) -> &[Instruction] {
+        &self.instructions
+    }
+
+    /// Shape of every column, by [`Id`].
+    pub fn shapes(&self) -> &[Shape] {
+        &self.shapes
+    }
+
+    /// Shape of one column.
+    pub fn shape(&self, id: Id) -> Shape {
+        self.shapes[id as usize]
+    }
+
+    /// Appends an instruction after checking it and returns its results.
+    ///
+    /// # Errors
+    /// [`Error::Circuit`] if an argument does not exist or shapes do not fit.
+    pub fn push(&mut self, op: Op, args: &[Id]) -> Result<std::ops::Range<Id>> {
+        let wrong = |what: String| Error::Circuit {
+            at: self.instructions.len(),
+            what,
+        };
+        let shapes: Vec<Shape> = args
+            .iter()
+            .map(|&id| self.shapes.get(id as usize).copied())
+            .collect::<Option<_>>()
+            .ok_or_else(|| wrong(format!("{op:?} uses a column that does not exist")))?;
+        let results = results(&op, &shapes).map_err(wrong)?;
+        let first = self.shapes.len() as Id;
+        self.shapes.extend(results);
+        self.instructions.push(Instruction {
+            op,
+            args: args.to_vec(),
+            first,
+        });
+        Ok(first..self.shapes.len() as Id)
+    }
+}
+
+/// Shapes of the results of `op` on arguments of these shapes.
+fn results(op: &Op, args: &[Shape]) -> Result<Vec<Shape>, String> {
+    let count = |n: usize| {
+        if args.len() == n {
+            Ok(())
+        } else {
+            Err(format!("{op:?} takes {n} arguments, not {}", args.len()))
+        }
+    };
+    let kind = |kind: Kind| {
+        if args.iter().all(|a| a.kind == kind) {
+            Ok(())
+        } else {
+            Err(format!("{op:?} takes {kind:?} columns"))
+        }
+    };
+    let alike = || {
+        if args.windows(2).all(|w| w[0] == w[1]) {
+            Ok(())
+        } else {
+            Err(format!("{op:?}: shapes differ: {args:?}"))
+        }
+    };
+    let planes = |odd: usize| {
+        if args.len() > odd && (args.len() - odd) % 2 == 0 {
+            Ok((args.len() - odd) / 2)
+        } else {
+            Err(format!("{op:?}: planes do not pair up"))
+        }
+    };
+    Ok(match op {
+        Op::Enter { shape, .. } | Op::Constant { shape, .. } | Op::Random { shape } => {
+            count(0)?;
+            vec![*shape]
+        }
+        Op::Add | Op::Sub | Op::Mul => {
+            count(2)?;
+            alike()?;
+            vec![args[0]]
+        }
+        Op::Scale(_) => {
+            count(1)?;
+            kind(Kind::Num)?;
+            vec![args[0]]
+        }
+        Op::Sum => {
+            count(1)?;
+            vec![Shape { rows: 1, ..args[0] }]
+        }
+        Op::Slice { start, rows } => {
+            count(1)?;
+            if start
+                .checked_add(*rows)
+                .is_none_or(|end| end > args[0].rows)
+            {
+                return Err(format!("{op:?} of {} rows", args[0].rows));
+            }
+            vec![Shape {
+                rows: *rows,
+                ..args[0]
+            }]
+        }
+        Op::Concat => {
+            let first = args.first().ok_or("Concat of nothing")?;
+            kind(first.kind)?;
+            vec![Shape {
+                kind: first.kind,
+                rows: args.iter().map(|a| a.rows).sum(),
+            }]
+        }
+        Op::Broadcast { rows } => {
+            count(1)?;
+            if args[0].rows != 1 {
+                return Err(format!("Broadcast of {} rows", args[0].rows));
+            }
+            vec![Shape {
+                rows: *rows,
+                ..args[0]
+            }]
+        }
+        Op::Gather { index } => {
+            count(1)?;
+            if index.iter().any(|&i| i as usize >= args[0].rows) {
+                return Err(format!("Gather beyond {} rows", args[0].rows));
+            }
+            vec![Shape {
+                rows: index.len(),
+                ..args[0]
+            }]
+        }
+        Op::Addend { width, .. } => {
+            count(1)?;
+            let rows = args[0].rows;
+            match args[0].kind {
+                Kind::Num if (1..=64).contains(width) => vec![
+                    Shape {
+                        kind: Kind::Bit,
+                        rows
+                    };
+                    *width
+                ],
+                Kind::Bit if *width == 1 => vec![Shape {
+                    kind: Kind::Num,
+                    rows,
+                }],
+                _ => return Err(format!("{op:?} of {:?}", args[0])),
+            }
+        }
+        Op::Reveal { .. } => {
+            count(1)?;
+            vec![]
+        }
+        Op::ToBits { width } => {
+            count(1)?;
+            kind(Kind::Num)?;
+            if !(1..=64).contains(width) {
+                return Err(format!("{op:?}: width is 1 to 64"));
+            }
+            vec![
+                Shape {
+                    kind: Kind::Bit,
+                    rows: args[0].rows
+                };
+                *width
+            ]
+        }
+        Op::ToNum => {
+            kind(Kind::Bit)?;
+            alike()?;
+            if !(1..=64).contains(&args.len()) {
+                return Err(format!("ToNum of {} planes", args.len()));
+            }
+            vec![Shape {
+                kind: Kind::Num,
+                rows: args[0].rows,
+            }]
+        }
+        Op::Less | Op::Equal => {
+            kind(Kind::Bit)?;
+            alike()?;
+            planes(0)?;
+            vec![args[0]]
+        }
+        Op::Select => {
+            kind(Kind::Bit)?;
+            alike()?;
+            vec![args[0]; planes(1)?]
+        }
+    })
+}
+
+/// Writes a [`Circuit`]. A mistake of the operator's author (shapes that do not fit) panics.
+#[derive(Default, Debug)]
+pub struct Builder {
+    circuit: Circuit,
+    slots: std::collections::BTreeMap<usize, usize>,
+}
+
+impl Builder {
+    /// An empty circuit.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The circuit written so far.
+    pub fn finish(self) -> Circuit {
+        self.circuit
+    }
+
+    /// Shape of a column.
+    pub fn shape(&self, x: impl Handle) -> Shape {
+        self.circuit.shape(x.id())
+    }
+
+    /// Number of rows of a column.
+    pub fn rows(&self, x: impl Handle) -> usize {
+        self.shape(x).rows
+    }
+
+    fn push(&mut self, op: Op, args: &[Id]) -> std::ops::Range<Id> {
+        match self.circuit.push(op, args) {
+            Ok(results) => results,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    fn one<H: Handle>(&mut self, op: Op, args: &[Id]) -> H {
+        H::from_id(self.push(op, args).start)
+    }
+
+    /// The next private column of session party `holder`.
+    pub fn enter<H: Handle>(&mut self, holder: usize, rows: usize) -> H {
+        let next = self.slots.entry(holder).or_default();
+        let slot = std::mem::replace(next, *next + 1);
+        self.one(
+            Op::Enter {
+                holder,
+                slot,
+                shape: Shape {
+                    kind: H::KIND,
+                    rows,
+                },
+            },
+            &[],
+        )
+    }
+
+    /// The same public word in every row (bits: 0 or 1).
+    pub fn constant<H: Handle>(&mut self, value: u64, rows: usize) -> H {
+        self.one(
+            Op::Constant {
+                value,
+                shape: Shape {
+                    kind: H::KIND,
+                    rows,
+                },
+            },
+            &[],
+        )
+    }
+
+    /// Uniformly random and known to nobody.
+    pub fn random<H: Handle>(&mut self, rows: usize) -> H {
+        self.one(
+            Op::Random {
+                shape: Shape {
+                    kind: H::KIND,
+                    rows,
+                },
+            },
+            &[],
+        )
+    }
+
+    /// `x + y` in the ring of the kind (bits: exclusive or). Local.
+    pub fn add<H: Handle>(&mut self, x: H, y: H) -> H {
+        self.one(Op::Add, &[x.id(), y.id()])
+    }
+
+    /// `x - y` in the ring of the kind (bits: exclusive or). Local.
+    pub fn sub<H: Handle>(&mut self, x: H, y: H) -> H {
+        self.one(Op::Sub, &[x.id(), y.id()])
+    }
+
+    /// `c x` modulo 2^64. Local.
+    pub fn scale(&mut self, x: Num, c: u64) -> Num {
+        self.one(Op::Scale(c), &[x.id()])
+    }
+
+    /// Sum of all rows in the ring of the kind, one row. Local.
+    pub fn sum<H: Handle>(&mut self, x: H) -> H {
+        self.one(Op::Sum, &[x.id()])
+    }
+
+    /// Rows `start .. start + rows`. Local.
+    pub fn slice<H: Handle>(&mut self, x: H, start: usize, rows: usize) -> H {
+        self.one(Op::Slice { start, rows }, &[x.id()])
+    }
+
+    /// All columns one below the other. Local.
+    pub fn concat<H: Handle>(&mut self, xs: &[H]) -> H {
+        let ids: Vec<Id> = xs.iter().map(|x| x.id()).collect();
+        self.one(Op::Concat, &ids)
+    }
+
+    /// One row repeated. Local.
+    pub fn broadcast<H: Handle>(&mut self, x: H, rows: usize) -> H {
+        self.one(Op::Broadcast { rows }, &[x.id()])
+    }
+
+    /// Row `index[i]` becomes row `i`; `index` is public. Local.
+    pub fn gather<H: Handle>(&mut self, x: H, index: Vec<u32>) -> H {
+        self.one(Op::Gather { index }, &[x.id()])
+    }
+
+    /// `x y` in the ring of the kind (bits: AND). One round.
+    pub fn mul<H: Handle>(&mut self, x: H, y: H) -> H {
+        self.one(Op::Mul, &[x.id(), y.id()])
+    }
+
+    /// Exclusive or. Local.
+    pub fn xor(&mut self, x: Bit, y: Bit) -> Bit {
+        self.add(x, y)
+    }
+
+    /// AND. One round.
+    pub fn and(&mut self, x: Bit, y: Bit) -> Bit {
+        self.mul(x, y)
+    }
+
+    /// NOT. Local.
+    pub fn not(&mut self, x: Bit) -> Bit {
+        let one = self.constant(1, self.rows(x));
+        self.add(x, one)
+    }
+
+    /// OR. One round.
+    pub fn or(&mut self, x: Bit, y: Bit) -> Bit {
+        let both = self.and(x, y);
+        let either = self.xor(x, y);
+        self.xor(either, both)
+    }
+
+    /// The lowest `width` bits of addend `index` of a number, as bit planes: see [`Op::Addend`].
+    pub fn addend_bits(&mut self, x: Num, index: usize, width: usize) -> Vec<Bit> {
+        self.push(Op::Addend { index, width }, &[x.0])
+            .map(Bit)
+            .collect()
+    }
+
+    /// Addend `index` of a bit as a number 0 or 1: see [`Op::Addend`].
+    pub fn addend_num(&mut self, x: Bit, index: usize) -> Num {
+        self.one(Op::Addend { index, width: 1 }, &[x.0])
+    }
+
+    /// Opens `x` to session party `to` alone. One round.
+    pub fn reveal(&mut self, x: impl Handle, to: usize, name: impl Into<String>) {
+        self.push(
+            Op::Reveal {
+                to,
+                name: name.into(),
+            },
+            &[x.id()],
+        );
+    }
+
+    /// Macro: the lowest `width` bits of `x` as bit planes.
+    pub fn to_bits(&mut self, x: Num, width: usize) -> Vec<Bit> {
+        self.push(Op::ToBits { width }, &[x.0]).map(Bit).collect()
+    }
+
+    /// Macro: the number whose bit planes are given, unsigned.
+    pub fn to_num(&mut self, planes: &[Bit]) -> Num {
+        self.one(Op::ToNum, &ids(&[planes]))
+    }
+
+    /// Macro: `x < y`, unsigned, planes of the same width.
+    pub fn less(&mut self, x: &[Bit], y: &[Bit]) -> Bit {
+        assert_eq!(x.len(), y.len(), "less: widths differ");
+        self.one(Op::Less, &ids(&[x, y]))
+    }
+
+    /// Macro: `x == y`, planes of the same width.
+    pub fn equal(&mut self, x: &[Bit], y: &[Bit]) -> Bit {
+        assert_eq!(x.len(), y.len(), "equal: widths differ");
+        self.one(Op::Equal, &ids(&[x, y]))
+    }
+
+    /// Macro: `if c { x } else { y }`, planes of the same width.
+    pub fn select(&mut self, c: Bit, x: &[Bit], y: &[Bit]) -> Vec<Bit> {
+        assert_eq!(x.len(), y.len(), "select: widths differ");
+        self.push(Op::Select, &ids(&[&[c], x, y]))
+            .map(Bit)
+            .collect()
+    }
+}
+
+fn ids(planes: &[&[Bit]]) -> Vec<Id> {
+    planes.iter().flat_map(|p| p.iter().map(|b| b.0)).collect()
+}

@@ -1,0 +1,202 @@
+//! A circuit is a list of columnar instructions in single-assignment form.
+//!
+//! A value is a whole column of rows. Its [`Shape`] is public and known before anything runs.
+//! Numbers live in Z_2^64, bits in Z_2 (64 rows packed in a word); a `w`-bit secret is `w` bit
+//! planes, least significant first. [`Num`] and [`Bit`] are small `Copy` handles of columns, so an
+//! operator is a plain function over a [`Builder`].
+//!
+//! Nothing in a circuit can branch on a secret, and nothing is opened but by [`Op::Reveal`].
+
+use serde::{Deserialize, Serialize};
+
+/// What a column holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Numbers in Z_2^64, one word a row.
+    Num,
+    /// Bits, 64 rows to a word.
+    Bit,
+}
+
+/// Kind and number of rows of a column; public.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Shape {
+    /// What a row is.
+    pub kind: Kind,
+    /// Number of rows.
+    pub rows: usize,
+}
+
+impl Shape {
+    /// Words of 64 bits that one component of such a column takes.
+    pub fn words(self) -> usize {
+        match self.kind {
+            Kind::Num => self.rows,
+            Kind::Bit => self.rows.div_ceil(64),
+        }
+    }
+
+    /// Bytes that one component takes on the wire: 8 a number, one bit a bit, whole bytes.
+    pub fn bytes(self) -> usize {
+        match self.kind {
+            Kind::Num => 8 * self.rows,
+            Kind::Bit => self.rows.div_ceil(8),
+        }
+    }
+}
+
+/// Index of a column in its circuit.
+pub type Id = u32;
+
+/// Handle of a column of numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Num(pub(crate) Id);
+
+/// Handle of a column of bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bit(pub(crate) Id);
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for super::Num {}
+    impl Sealed for super::Bit {}
+}
+
+/// [`Num`] or [`Bit`].
+pub trait Handle: Copy + sealed::Sealed {
+    /// The kind of column that this handle names.
+    const KIND: Kind;
+    /// Index of the column.
+    fn id(self) -> Id;
+    /// The handle of column `id`. Its kind is checked where the handle is used.
+    fn from_id(id: Id) -> Self;
+}
+
+impl Handle for Num {
+    const KIND: Kind = Kind::Num;
+    fn id(self) -> Id {
+        self.0
+    }
+    fn from_id(id: Id) -> Self {
+        Self(id)
+    }
+}
+
+impl Handle for Bit {
+    const KIND: Kind = Kind::Bit;
+    fn id(self) -> Id {
+        self.0
+    }
+    fn from_id(id: Id) -> Self {
+        Self(id)
+    }
+}
+
+/// What an instruction does. Arguments are columns; `n` is their number of rows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Op {
+    /// The next private column of session party `holder`.
+    Enter {
+        /// Session index of the party that knows the column.
+        holder: usize,
+        /// Which of the holder's columns, counted from 0.
+        slot: usize,
+        /// Its shape.
+        shape: Shape,
+    },
+    /// The same public word in every row; for bits 0 or 1.
+    Constant {
+        /// The word.
+        value: u64,
+        /// Its shape.
+        shape: Shape,
+    },
+    /// Uniformly random, known to nobody.
+    Random {
+        /// Its shape.
+        shape: Shape,
+    },
+    /// Sum in the ring of the kind: modulo 2^64, or exclusive or. Two arguments.
+    Add,
+    /// Difference in the ring of the kind. Two arguments.
+    Sub,
+    /// Product with a public word (numbers only). One argument.
+    Scale(u64),
+    /// Sum of all rows in the ring of the kind, one row. One argument.
+    Sum,
+    /// Rows `start .. start + rows`. One argument.
+    Slice {
+        /// First row.
+        start: usize,
+        /// Number of rows.
+        rows: usize,
+    },
+    /// All arguments one below the other.
+    Concat,
+    /// One row repeated. One argument of one row.
+    Broadcast {
+        /// Number of rows.
+        rows: usize,
+    },
+    /// Row `index[i]` of the argument becomes row `i`. One argument.
+    Gather {
+        /// Public row numbers.
+        index: Vec<u32>,
+    },
+    /// Product in the ring of the kind: modulo 2^64, or AND. Two arguments. Interactive.
+    Mul,
+    /// Addend `index` of the argument in the other world. Every engine writes a number as a sum
+    /// of `Engine::addends` addends, each known to some party; this enters the lowest
+    /// `width` bits of one of them as bit planes. For a bit column the addends combine by
+    /// exclusive or, `width` is 1, and the result is a number column of zeros and ones.
+    /// Interactive. Lowering puts it in place of `ToBits` and `ToNum`.
+    Addend {
+        /// Which addend.
+        index: usize,
+        /// Number of bit planes.
+        width: usize,
+    },
+    /// Opens the argument to session party `to` alone. Interactive.
+    Reveal {
+        /// Session index of the receiver.
+        to: usize,
+        /// Name in the list of openings.
+        name: String,
+    },
+    /// Macro: the lowest `width` bits of a number as bit planes.
+    ToBits {
+        /// Number of bit planes.
+        width: usize,
+    },
+    /// Macro: the number (unsigned) whose bit planes the arguments are, at most 64.
+    ToNum,
+    /// Macro: `x < y`, unsigned; arguments are the planes of `x`, then as many of `y`.
+    Less,
+    /// Macro: `x == y`; arguments are the planes of `x`, then as many of `y`.
+    Equal,
+    /// Macro: `if c { x } else { y }`; arguments are `c`, the planes of `x`, as many of `y`.
+    Select,
+}
+
+impl Op {
+    /// Whether lowering must rewrite this instruction before a sharing engine can run it.
+    pub fn is_macro(&self) -> bool {
+        matches!(
+            self,
+            Self::ToBits { .. } | Self::ToNum | Self::Less | Self::Equal | Self::Select
+        )
+    }
+}
+
+/// One instruction: its results are the columns `first ..`, as many as its [`Op`] says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Instruction {
+    /// What it does.
+    pub op: Op,
+    /// Its arguments.
+    pub args: Vec<Id>,
+    /// Index of its first result.
+    pub first: Id,
+}

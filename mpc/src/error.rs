@@ -1,0 +1,36 @@
+/// What can go wrong when a circuit is built, priced or run.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A circuit that contradicts itself.
+    #[error("instruction {at}: {what}")]
+    Circuit {
+        /// Index of the instruction.
+        at: usize,
+        /// What is wrong.
+        what: String,
+    },
+    /// Inputs that do not fit the circuit.
+    #[error("input: {0}")]
+    Input(String),
+    /// An engine that cannot run this circuit among these parties.
+    #[error("engine: {0}")]
+    Engine(String),
+    /// The network.
+    #[error(transparent)]
+    Net(#[from] tacit_net::Error),
+    /// A party cheated; nothing is opened after this.
+    #[error("party {culprit:?} cheated: {what}")]
+    Abort {
+        /// Session index, if it can be told.
+        culprit: Option<usize>,
+        /// Which check failed.
+        what: String,
+    },
+    /// The owner of the run refused to go on (a receipt could not be written, a cancellation).
+    #[error("stopped: {0}")]
+    Stopped(String),
+}
+
+/// Result of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,0 +1,80 @@
+//! [`Link`]: one party's end of a full mesh, and what travels over it.
+
+use bytes::Bytes;
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+use crate::Result;
+
+/// A secret that two parties of a session share and nobody else knows.
+///
+/// Masks that both parties can draw without talking come from it. It is wiped on drop and has no
+/// plain `Debug`.
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+pub struct Seed(pub [u8; 32]);
+
+impl std::fmt::Debug for Seed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Seed(..)")
+    }
+}
+
+/// What one party sends and awaits in one network round.
+///
+/// Lengths are in bytes of payload. A party that is in neither list takes no part in the round.
+#[derive(Default, Debug)]
+pub struct Round {
+    /// One frame per receiver, at most one for each.
+    pub send: Vec<(usize, Bytes)>,
+    /// `(sender, exact length)`: a frame of any other length is refused before it is stored.
+    pub expect: Vec<(usize, usize)>,
+}
+
+/// The frames that came in, in the order of [`Round::expect`].
+pub type Frames = Vec<Bytes>;
+
+/// One party's end of a full mesh. Blocking; the only seam to I/O.
+///
+/// Never call it from a `rayon` worker or from inside an async runtime.
+pub trait Link: Send {
+    /// This party's index in the session, `0..parties()`.
+    fn me(&self) -> usize;
+
+    /// Number of parties in the session: compute parties, data holders, the analyst, a dealer.
+    fn parties(&self) -> usize;
+
+    /// Posts every outgoing frame, then waits for the frames expected. One call, one round.
+    ///
+    /// # Errors
+    /// [`crate::Error::Lost`] and [`crate::Error::Deadline`] name the peer;
+    /// [`crate::Error::Aborted`] carries the first culprit as told by the peer that noticed it.
+    fn exchange(&mut self, round: Round) -> Result<Frames>;
+
+    /// The seed shared with `peer`, bound to the channel, the session and the restart epoch.
+    /// Both ends return the same bytes.
+    ///
+    /// # Errors
+    /// If the channel to `peer` is gone.
+    fn seed(&mut self, peer: usize) -> Result<Seed>;
+
+    /// Tells every peer that this session is over because of `culprit`, best effort, and closes.
+    /// Later calls of [`Link::exchange`] fail.
+    fn abort(&mut self, culprit: Option<usize>, reason: &str);
+}
+
+impl<L: Link + ?Sized> Link for Box<L> {
+    fn me(&self) -> usize {
+        (**self).me()
+    }
+    fn parties(&self) -> usize {
+        (**self).parties()
+    }
+    fn exchange(&mut self, round: Round) -> Result<Frames> {
+        (**self).exchange(round)
+    }
+    fn seed(&mut self, peer: usize) -> Result<Seed> {
+        (**self).seed(peer)
+    }
+    fn abort(&mut self, culprit: Option<usize>, reason: &str) {
+        (**self).abort(culprit, reason);
+    }
+}

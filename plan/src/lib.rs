@@ -1,0 +1,19 @@
+//! What a query is, before anybody runs it: the data dictionary, the plan, the rules of release,
+//! who learns what, and digests. No I/O.
+
+mod dictionary;
+mod digest;
+mod disclosure;
+mod error;
+mod plan;
+mod value;
+
+pub use dictionary::{Column, ColumnType, Dictionary, Table};
+pub use digest::Digest;
+pub use disclosure::Disclosure;
+pub use error::{Error, Result};
+pub use plan::{
+    Cell, Input, InputColumns, Key, LocalQuery, Number, Opened, OutputColumn, Plan, Release, Role,
+    Rows, Rule, Sort, Status, Test, VERSION,
+};
+pub use value::{Type, Value};
