@@ -1,1 +1,33 @@
-//! Tacit client.
+//! What an analyst's program needs: compile a question, explain it, ask it, check what came back,
+//! put the result together and release it by the rules of the study.
+//!
+//! ```no_run
+//! # fn main() -> tacit_client::Result<()> {
+//! use tacit_client::{Cancel, Client};
+//!
+//! let client = Client::open("study.toml".as_ref(), "analyst/key".as_ref())?;
+//! let answer = client.ask(
+//!     "SELECT sex, COUNT(*) AS n FROM encounters GROUP BY sex",
+//!     None,
+//!     &mut |progress| eprintln!("{progress:?}"),
+//!     &Cancel::new(),
+//! )?;
+//! println!("{} rows", answer.table.rows.len());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Everything here blocks: call it from an ordinary thread. [`Client::explain`] and
+//! [`Client::compile`] need neither a key nor any site ([`Client::open_study`]).
+
+mod answer;
+mod error;
+mod explanation;
+mod profile;
+mod progress;
+
+pub use answer::{Answer, Cost, PartyTraffic, RunReceipt, Times};
+pub use error::{Error, Result, Side};
+pub use explanation::{EngineExplanation, Estimate, Explanation, Learns, Stats, Width};
+pub use profile::Profile;
+pub use progress::{Cancel, Progress};

@@ -1,1 +1,37 @@
-//! Tacit site.
+//! The service that a party of a study runs: a site with its tables, or the dealer.
+//!
+//! # The life of a query
+//!
+//! Everything that two parties do for a query happens in two kinds of exchange, on one connection
+//! for each pair: a **conversation** (the analyst's program and one party, small framed messages)
+//! and a **session** (a link among all parties, whose frames are the protocol of the engine).
+//!
+//! 1. The analyst's program draws a session identifier and opens a conversation with every party:
+//!    all sites in the order of the study, then the dealer if the engine needs one. It sends `Ask`:
+//!    study digest, version, SQL text, engine.
+//! 2. Every party decides **for itself**: is the key at the other end of the TLS connection an
+//!    analyst's of this study, is the study valid today, does the local deny list or the daily
+//!    quota forbid it? It compiles the text itself, builds, lowers, prices and digests the circuit,
+//!    and runs the local part on its own rows. Local parts are limited at each site, and nothing is
+//!    held while another site is waited for. It answers `Accepted` with its `Agreement` (digests of
+//!    study, plan and circuit, engine, version, parties, restart epoch), or `Refused` with a code.
+//! 3. When all have accepted, the analyst's program compares the agreements and lets every party
+//!    start, with the restart epochs of all. **One** party, the study's first compute site, limits
+//!    how many joint computations run; the others wait for it. (Were there a queue at every site,
+//!    two sites could each start the query that the other has queued, for ever.)
+//! 4. The parties open their link and exchange their agreements pairwise as its first frames, which
+//!    are not counted. A difference is `config_mismatch` with both values, before any share.
+//! 5. The engine runs on a blocking thread. Before each network round a gate looks whether the
+//!    analyst still listens, and before the round in which output shares leave, the receipt is
+//!    appended and synced to disk. If that fails nothing is released and everybody is told.
+//! 6. `Done` carries this party's ledger and the hash of its receipt to the analyst, who compares
+//!    ledgers with the bill and releases the table.
+//!
+//! A party that is lost in any phase is noticed by its peers' deadlines or its closed connection;
+//! whoever notices first tells the others the first culprit, so that everybody names the same.
+
+mod config;
+mod error;
+
+pub use config::{Config, Refuse, Serving, Source};
+pub use error::{Error, Result};

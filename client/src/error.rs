@@ -1,0 +1,193 @@
+//! [`Error`]: what can go wrong for an analyst, each with a stable code, the party it is about,
+//! the side at fault and what to do.
+
+use serde::{Deserialize, Serialize};
+
+/// Who has to mend something.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "side", content = "name")]
+#[non_exhaustive]
+pub enum Side {
+    /// The person who asks: the question, the key, the copy of the study.
+    Analyst,
+    /// That party.
+    Party(String),
+    /// The way between this machine and that party, or that party is down.
+    Network(String),
+    /// This program.
+    Tacit,
+}
+
+impl std::fmt::Display for Side {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Analyst => f.write_str("the analyst"),
+            Self::Party(name) => f.write_str(name),
+            Self::Network(name) => write!(f, "{name}, or the network to it"),
+            Self::Tacit => f.write_str("tacit itself"),
+        }
+    }
+}
+
+/// What can go wrong for an analyst.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An argument that means nothing.
+    #[error("{0}")]
+    Usage(String),
+    /// The study, its signatures or the key.
+    #[error(transparent)]
+    Governance(#[from] tacit_governance::Error),
+    /// The question.
+    #[error(transparent)]
+    Sql(#[from] tacit_sql::Error),
+    /// The study forbids it.
+    #[error("{what}")]
+    NotAllowed {
+        /// What is not allowed, and what is.
+        what: String,
+    },
+    /// A party holds something else than this side: nothing was sent.
+    #[error("{party} and {other} differ in the {what}: {theirs} at {party}, {ours} at {other}")]
+    ConfigMismatch {
+        /// The party that noticed or that differs.
+        party: String,
+        /// Whom it differs from.
+        other: String,
+        /// What differs: "study", "protocol version", "plan", ...
+        what: String,
+        /// The value at `other`.
+        ours: String,
+        /// The value at `party`.
+        theirs: String,
+    },
+    /// A party refused the question.
+    #[error("{party} refused: {message}")]
+    Refused {
+        /// Who.
+        party: String,
+        /// Stable code of the reason.
+        code: String,
+        /// The reason.
+        message: String,
+    },
+    /// A party is down, or was lost on the way.
+    #[error("{party} {cause}{}", also(.silent))]
+    PeerLost {
+        /// Who.
+        party: String,
+        /// What was noticed: "did not answer within 5 s", ...
+        cause: String,
+        /// Other parties that never answered.
+        silent: Vec<String>,
+    },
+    /// A party stopped the run.
+    #[error("{party} stopped the run: {message}")]
+    Stopped {
+        /// Who.
+        party: String,
+        /// Stable code of the reason.
+        code: String,
+        /// The reason.
+        message: String,
+    },
+    /// The caller called the query off.
+    #[error("the query was cancelled")]
+    Cancelled,
+    /// What came back does not fit together: a fault of this program or of a party.
+    #[error("{0}")]
+    Internal(String),
+}
+
+fn also(silent: &[String]) -> String {
+    if silent.is_empty() {
+        String::new()
+    } else {
+        format!(" (no answer either from: {})", silent.join(", "))
+    }
+}
+
+/// Result of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// A stable name of the kind of failure, for programs.
+    pub fn code(&self) -> &str {
+        match self {
+            Self::Usage(_) => "usage",
+            Self::Governance(_) => "study",
+            Self::Sql(_) => "sql",
+            Self::NotAllowed { .. } => "not_allowed",
+            Self::ConfigMismatch { .. } => "config_mismatch",
+            Self::Refused { code, .. } | Self::Stopped { code, .. } => code,
+            Self::PeerLost { .. } => "peer_lost",
+            Self::Cancelled => "cancelled",
+            Self::Internal(_) => "internal",
+        }
+    }
+
+    /// The party that the failure is about.
+    pub fn party(&self) -> Option<&str> {
+        match self {
+            Self::ConfigMismatch { party, .. }
+            | Self::Refused { party, .. }
+            | Self::PeerLost { party, .. }
+            | Self::Stopped { party, .. } => Some(party),
+            _ => None,
+        }
+    }
+
+    /// Who has to mend it.
+    pub fn side(&self) -> Side {
+        match self {
+            Self::ConfigMismatch { party, .. } => Side::Party(party.clone()),
+            Self::Refused { party, code, .. } | Self::Stopped { party, code, .. } => {
+                match code.as_str() {
+                    "not_analyst" | "not_allowed" | "sql" | "quota" | "denied" | "expired"
+                    | "cancelled" => Side::Analyst,
+                    _ => Side::Party(party.clone()),
+                }
+            }
+            Self::PeerLost { party, .. } => Side::Network(party.clone()),
+            Self::Internal(_) => Side::Tacit,
+            _ => Side::Analyst,
+        }
+    }
+
+    /// What to do about it.
+    pub fn advice(&self) -> Option<String> {
+        Some(match self {
+            Self::ConfigMismatch { party, what, .. } if what == "study" => format!(
+                "compare the study file here with the one at {party}: every party needs the same \
+                 bytes, signed by all sites"
+            ),
+            Self::ConfigMismatch { party, what, .. } if what == "protocol version" => {
+                format!("run the same version of tacit here and at {party}")
+            }
+            Self::ConfigMismatch { party, .. } => {
+                format!("run the same version of tacit at {party}, then ask again")
+            }
+            Self::PeerLost { party, .. } => format!(
+                "see that {party} is running and that its UDP port can be reached (tacit doctor), \
+                 then ask again"
+            ),
+            Self::Refused { party, code, .. } | Self::Stopped { party, code, .. } => {
+                match code.as_str() {
+                    "receipt_failed" => {
+                        format!("{party} must make room for its receipts; nothing was released")
+                    }
+                    "busy" => format!("{party} is busy: ask again in a moment"),
+                    "quota" => format!("ask {party} for more queries a day, or wait"),
+                    "denied" => format!("ask without it, or ask {party} to allow it"),
+                    "not_analyst" => {
+                        "use the key that the study names for its analyst (--key)".into()
+                    }
+                    "peer_lost" => "see that every party is running (tacit doctor)".into(),
+                    _ => return None,
+                }
+            }
+            _ => return None,
+        })
+    }
+}

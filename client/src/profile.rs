@@ -1,0 +1,93 @@
+//! [`Profile`]: a network and a machine, for the estimate of seconds in an explanation.
+//!
+//! A run takes its rounds times what one round costs, its bytes over the bandwidth, and the time
+//! to compute. Rounds and bytes are exact (the bill); the rest is what the profile assumes, so an
+//! estimate is an estimate and says which profile it is for.
+
+use serde::{Deserialize, Serialize};
+use tacit_mpc::Bill;
+
+/// Microseconds that a blocking round costs beside the latency (measured on loopback: see
+/// `benches/README.md`).
+const ROUND_US: f64 = 70.0;
+
+/// Bytes that one party writes to memory for each byte that it sends, over bytes a second.
+const COMPUTE_BYTES_PER_SECOND: f64 = 250e6;
+
+/// A network: what a round costs and what a byte costs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Profile {
+    /// What it is called.
+    pub name: String,
+    /// One way, in milliseconds.
+    pub latency_ms: f64,
+    /// Of each party's line, in 10^6 bits a second.
+    pub mbit_per_s: f64,
+}
+
+impl Profile {
+    /// Machines in one room: 0.1 ms one way, 10 Gbit/s.
+    pub fn lan() -> Self {
+        Self {
+            name: "lan".into(),
+            latency_ms: 0.1,
+            mbit_per_s: 10_000.0,
+        }
+    }
+
+    /// Sites far apart: 20 ms one way, 100 Mbit/s.
+    pub fn wan() -> Self {
+        Self {
+            name: "wan".into(),
+            latency_ms: 20.0,
+            mbit_per_s: 100.0,
+        }
+    }
+
+    /// Seconds that the joint part of a run with this bill is expected to take.
+    pub fn seconds(&self, bill: &Bill) -> f64 {
+        let dearest = bill
+            .parties
+            .iter()
+            .map(|party| party.sent.max(party.received))
+            .max()
+            .unwrap_or(0) as f64;
+        bill.rounds as f64 * (self.latency_ms / 1e3 + ROUND_US / 1e6)
+            + dearest * 8.0 / (self.mbit_per_s * 1e6)
+            + dearest / COMPUTE_BYTES_PER_SECOND
+    }
+}
+
+/// `lan`, `wan`, or `LATENCYms,BANDWIDTHmbit`, such as `35ms,50mbit`.
+impl std::str::FromStr for Profile {
+    type Err = crate::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "lan" => return Ok(Self::lan()),
+            "wan" => return Ok(Self::wan()),
+            _ => {}
+        }
+        let number = |part: &str, unit: &str| -> Option<f64> {
+            let value: f64 = part.trim().strip_suffix(unit)?.trim().parse().ok()?;
+            (value.is_finite() && value >= 0.0).then_some(value)
+        };
+        let lower = text.to_ascii_lowercase();
+        lower
+            .split_once(',')
+            .and_then(|(latency, bandwidth)| {
+                let mbit_per_s = number(bandwidth, "mbit")?;
+                (mbit_per_s > 0.0).then_some(Self {
+                    name: text.to_owned(),
+                    latency_ms: number(latency, "ms")?,
+                    mbit_per_s,
+                })
+            })
+            .ok_or_else(|| {
+                crate::Error::Usage(format!(
+                    "{text:?} is no network profile: write lan, wan, or for example 35ms,50mbit"
+                ))
+            })
+    }
+}
