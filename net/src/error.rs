@@ -47,5 +47,28 @@ pub enum Error {
     Setup(String),
 }
 
+impl Error {
+    /// Session index of the party that this error blames, if it blames one.
+    ///
+    /// Whoever noticed first told the others, so all parties of a session give the same answer.
+    pub fn culprit(&self) -> Option<usize> {
+        match self {
+            Self::Lost { peer, .. } | Self::Deadline { peer, .. } | Self::Frame { peer, .. } => {
+                Some(*peer)
+            }
+            Self::Aborted { by, culprit, .. } => Some(culprit.unwrap_or(*by)),
+            Self::Closed | Self::Setup(_) => None,
+        }
+    }
+
+    /// What to tell the other parties when this error ends a session: culprit and reason.
+    pub(crate) fn verdict(&self) -> (Option<usize>, String) {
+        match self {
+            Self::Aborted { reason, .. } => (self.culprit(), reason.clone()),
+            other => (other.culprit(), other.to_string()),
+        }
+    }
+}
+
 /// Result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

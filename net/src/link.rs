@@ -3,7 +3,10 @@
 use bytes::Bytes;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use crate::Result;
+use crate::{Error, Result};
+
+/// Longest reason that an abort carries, in bytes.
+pub(crate) const REASON: usize = 1024;
 
 /// A secret that two parties of a session share and nobody else knows.
 ///
@@ -77,4 +80,30 @@ impl<L: Link + ?Sized> Link for Box<L> {
     fn abort(&mut self, culprit: Option<usize>, reason: &str) {
         (**self).abort(culprit, reason);
     }
+}
+
+/// Refuses a round that names a party that cannot be meant, or one twice in a direction.
+pub(crate) fn check_round(round: &Round, me: usize, parties: usize) -> Result<()> {
+    let check = |direction: &str, peers: &mut dyn Iterator<Item = usize>| {
+        let mut seen = vec![false; parties];
+        for peer in peers {
+            if peer == me || peer >= parties || std::mem::replace(&mut seen[peer], true) {
+                return Err(Error::Setup(format!(
+                    "a round of party {me} of {parties} cannot {direction} {peer}"
+                )));
+            }
+        }
+        Ok(())
+    };
+    check("send to", &mut round.send.iter().map(|(to, _)| *to))?;
+    check("await", &mut round.expect.iter().map(|(from, _)| *from))
+}
+
+/// The reason of an abort, cut to [`REASON`] bytes at a character's end.
+pub(crate) fn clip(reason: &str) -> String {
+    let mut end = reason.len().min(REASON);
+    while !reason.is_char_boundary(end) {
+        end -= 1;
+    }
+    reason[..end].to_owned()
 }
