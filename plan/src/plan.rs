@@ -135,8 +135,11 @@ pub struct OutputColumn {
     pub count: bool,
     /// The numbers that it is made of: it is hidden where one of them is.
     pub numbers: Vec<usize>,
-    /// Expression over the columns of table `released`: `kI` for key I, `nJ` for number J at its
-    /// scale (NULL where its status is zero and it is no count).
+    /// Expression over the columns of table `released`: `kI` for key I at its type, and `nJ` for
+    /// number J as the whole number that was opened (a sum of decimals is unscaled), NULL where it
+    /// is hidden, or zero and no count. Besides SQL's own functions there are
+    /// `decimal_of(nJ, scale)`, the decimal `nJ / 10^scale`, and `mean_of(nS, nC, scale)`, the
+    /// float nearest to `nS / (nC * 10^scale)`.
     pub expression: String,
 }
 
