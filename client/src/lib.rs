@@ -21,12 +21,16 @@
 //! [`Client::compile`] need neither a key nor any site ([`Client::open_study`]).
 
 mod answer;
+mod client;
+mod doctor;
 mod error;
 mod explanation;
 mod profile;
 mod progress;
 
 pub use answer::{Answer, Cost, PartyTraffic, RunReceipt, Times};
+pub use client::Client;
+pub use doctor::Finding;
 pub use error::{Error, Result, Side};
 pub use explanation::{EngineExplanation, Estimate, Explanation, Learns, Stats, Width};
 pub use profile::Profile;

@@ -35,3 +35,30 @@ mod error;
 
 pub use config::{Config, Refuse, Serving, Source};
 pub use error::{Error, Result};
+
+/// Stops a service; cloned freely, from any thread.
+#[derive(Clone, Debug, Default)]
+pub struct Shutdown(std::sync::Arc<std::sync::atomic::AtomicBool>);
+
+impl Shutdown {
+    /// A switch that is not yet thrown.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Lets the service end: running queries are stopped and their peers told.
+    pub fn stop(&self) {
+        self.0.store(true, std::sync::atomic::Ordering::Release);
+    }
+
+    /// Whether it was thrown.
+    pub fn is_stopped(&self) -> bool {
+        self.0.load(std::sync::atomic::Ordering::Acquire)
+    }
+}
+
+// pub struct Site; to come in `service`:
+//   Site::open(config: &Config) -> Result<Site>          all checks: key, study, signatures, tables
+//   site.address() -> SocketAddr, site.parties() -> Vec<(String, Digest)>
+//   site.serve(self, &Shutdown, ready: impl FnOnce(&Ready)) -> Result<()>   blocking
+//   Ready { address: SocketAddr, studies: Vec<(name, Digest)>, rows: BTreeMap<table, rows>? }
