@@ -1,1 +1,27 @@
-//! Tacit governance.
+//! What the parties of a study have agreed on, and the record of what they did.
+//!
+//! - A [`Study`] is a TOML document that every site signs ([`sign`], [`verify_all`]): parties with
+//!   their pinned keys, tables, rules of release, engines, validity.
+//! - [`KeyPair`] and [`PublicKey`] say who a party is.
+//! - [`session`] holds the messages that parties exchange outside the circuit, and
+//!   [`SessionParties`] who is on the link of one query.
+
+mod check;
+mod document;
+mod error;
+mod files;
+pub mod keys;
+mod roster;
+pub mod session;
+mod signatures;
+mod study;
+
+pub use document::{
+    AdditiveTerms, DEFAULT_MAX_CELLS, Document, EngineTerms, Engines, Party, Role, STUDY_VERSION,
+};
+pub use error::{Error, Result};
+pub use jiff::Timestamp;
+pub use keys::{KeyPair, PublicKey};
+pub use roster::{SessionParties, SessionParty};
+pub use signatures::{SignatureState, sign, signature_path, verify_all};
+pub use study::{LARGEST_STUDY, Study};

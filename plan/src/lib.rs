@@ -5,12 +5,14 @@ mod dictionary;
 mod digest;
 mod disclosure;
 mod error;
+mod form;
 mod plan;
+pub mod suggest;
 mod value;
 
 pub use dictionary::{Column, ColumnType, Dictionary, Table};
 pub use digest::Digest;
-pub use disclosure::Disclosure;
+pub use disclosure::{Disclosure, DisclosureTerms};
 pub use error::{Error, Result};
 pub use plan::{
     Cell, Input, InputColumns, Key, LocalQuery, Number, Opened, OutputColumn, Plan, Release, Role,

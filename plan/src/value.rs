@@ -63,8 +63,6 @@ mod as_text {
     }
 
     pub fn deserialize<'de, T: FromStr, D: Deserializer<'de>>(d: D) -> Result<T, D::Error> {
-        String::deserialize(d)?
-            .parse()
-            .map_err(|_| D::Error::custom("not a whole number"))
+        String::deserialize(d)?.parse().map_err(|_| D::Error::custom("not a whole number"))
     }
 }

@@ -1,0 +1,155 @@
+//! [`Document`]: a study as it is written down, field by field.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use tacit_plan::{DisclosureTerms, Table};
+
+use crate::PublicKey;
+
+/// Version of the document's form that this build reads and writes.
+pub const STUDY_VERSION: u32 = 1;
+
+/// Cells of a result, unless the study says otherwise.
+pub const DEFAULT_MAX_CELLS: u64 = 100_000;
+
+/// What a party does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Holds data, enters it, and may compute.
+    Site,
+    /// Asks, and alone receives results.
+    Analyst,
+    /// Gives multiplication triples, holds no data.
+    Dealer,
+}
+
+impl std::fmt::Display for Role {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Site => "site",
+            Self::Analyst => "analyst",
+            Self::Dealer => "dealer",
+        })
+    }
+}
+
+/// A party of the study.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Party {
+    /// `[a-z0-9-]`, at most 32 letters.
+    pub name: String,
+    /// What it does.
+    pub role: Role,
+    /// Its public key, pinned: whoever holds the secret half is this party.
+    pub key: PublicKey,
+    /// `host:port` (UDP) where it serves. An analyst has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+}
+
+/// Who computes with an engine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EngineTerms {
+    /// Names of the sites that compute.
+    pub compute: Vec<String>,
+}
+
+/// Who computes with the engine `additive`, and where its triples come from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AdditiveTerms {
+    /// Names of the sites that compute.
+    pub compute: Vec<String>,
+    /// `"dealer"`: the study's dealer, who is trusted not to work together with a site.
+    pub triples: String,
+}
+
+/// The engines that the study allows.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Engines {
+    /// Replicated sharing among exactly three sites.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rep3: Option<EngineTerms>,
+    /// Additive sharing among two or more sites.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub additive: Option<AdditiveTerms>,
+    /// No secrecy among the compute sites: for tests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clear: Option<EngineTerms>,
+}
+
+impl Engines {
+    /// Names of the engines that are allowed, the preferred one first.
+    pub fn names(&self) -> Vec<&'static str> {
+        [
+            ("rep3", self.rep3.is_some()),
+            ("additive", self.additive.is_some()),
+            ("clear", self.clear.is_some()),
+        ]
+        .into_iter()
+        .filter_map(|(name, allowed)| allowed.then_some(name))
+        .collect()
+    }
+
+    /// Names of the sites that compute with an engine; `None` if it is not allowed.
+    pub fn compute(&self, engine: &str) -> Option<&[String]> {
+        match engine {
+            "rep3" => self.rep3.as_ref().map(|terms| &*terms.compute),
+            "additive" => self.additive.as_ref().map(|terms| &*terms.compute),
+            "clear" => self.clear.as_ref().map(|terms| &*terms.compute),
+            _ => None,
+        }
+    }
+}
+
+/// A study as it is written down in TOML.
+///
+/// Fields that this build does not know are refused: a rule that is not understood is not kept.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Document {
+    /// [`STUDY_VERSION`].
+    pub version: u32,
+    /// Its name, for people.
+    pub name: String,
+    /// What it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// First moment of validity: RFC 3339, or a day, which then counts from its start in UTC.
+    #[serde(deserialize_with = "moment")]
+    pub valid_from: String,
+    /// Last moment of validity: RFC 3339, or a day, which then counts to its end in UTC.
+    #[serde(deserialize_with = "moment")]
+    pub valid_until: String,
+    /// Upper bound on the rows of a table at one site: a power of ten, at most 10^12.
+    pub rows_at_most: u64,
+    /// Cells that a result may have; [`DEFAULT_MAX_CELLS`] if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_cells: Option<u64>,
+    /// The rules of release.
+    #[serde(default)]
+    pub disclosure: DisclosureTerms,
+    /// The engines that are allowed.
+    pub engines: Engines,
+    /// The parties, in the order that sessions keep.
+    #[serde(rename = "party")]
+    pub parties: Vec<Party>,
+    /// The data dictionary.
+    pub tables: BTreeMap<String, Table>,
+}
+
+/// A moment as text, or as TOML's own dates and times.
+fn moment<'de, D: serde::Deserializer<'de>>(d: D) -> Result<String, D::Error> {
+    match toml::Value::deserialize(d)? {
+        toml::Value::String(text) => Ok(text),
+        toml::Value::Datetime(moment) => Ok(moment.to_string()),
+        _ => Err(serde::de::Error::custom(
+            "a moment is a day or an RFC 3339 time, e.g. \"2027-12-31\"",
+        )),
+    }
+}
