@@ -32,10 +32,7 @@ impl Circuit {
     /// # Errors
     /// [`Error::Circuit`] if an argument does not exist or shapes do not fit.
     pub fn push(&mut self, op: Op, args: &[Id]) -> Result<std::ops::Range<Id>> {
-        let wrong = |what: String| Error::Circuit {
-            at: self.instructions.len(),
-            what,
-        };
+        let wrong = |what: String| Error::Circuit { at: self.instructions.len(), what };
         let shapes: Vec<Shape> = args
             .iter()
             .map(|&id| self.shapes.get(id as usize).copied())
@@ -44,11 +41,7 @@ impl Circuit {
         let results = results(&op, &shapes).map_err(wrong)?;
         let first = self.shapes.len() as Id;
         self.shapes.extend(results);
-        self.instructions.push(Instruction {
-            op,
-            args: args.to_vec(),
-            first,
-        });
+        self.instructions.push(Instruction { op, args: args.to_vec(), first });
         Ok(first..self.shapes.len() as Id)
     }
 }
@@ -104,60 +97,38 @@ fn results(op: &Op, args: &[Shape]) -> Result<Vec<Shape>, String> {
         }
         Op::Slice { start, rows } => {
             count(1)?;
-            if start
-                .checked_add(*rows)
-                .is_none_or(|end| end > args[0].rows)
-            {
+            if start.checked_add(*rows).is_none_or(|end| end > args[0].rows) {
                 return Err(format!("{op:?} of {} rows", args[0].rows));
             }
-            vec![Shape {
-                rows: *rows,
-                ..args[0]
-            }]
+            vec![Shape { rows: *rows, ..args[0] }]
         }
         Op::Concat => {
             let first = args.first().ok_or("Concat of nothing")?;
             kind(first.kind)?;
-            vec![Shape {
-                kind: first.kind,
-                rows: args.iter().map(|a| a.rows).sum(),
-            }]
+            vec![Shape { kind: first.kind, rows: args.iter().map(|a| a.rows).sum() }]
         }
         Op::Broadcast { rows } => {
             count(1)?;
             if args[0].rows != 1 {
                 return Err(format!("Broadcast of {} rows", args[0].rows));
             }
-            vec![Shape {
-                rows: *rows,
-                ..args[0]
-            }]
+            vec![Shape { rows: *rows, ..args[0] }]
         }
         Op::Gather { index } => {
             count(1)?;
             if index.iter().any(|&i| i as usize >= args[0].rows) {
                 return Err(format!("Gather beyond {} rows", args[0].rows));
             }
-            vec![Shape {
-                rows: index.len(),
-                ..args[0]
-            }]
+            vec![Shape { rows: index.len(), ..args[0] }]
         }
         Op::Addend { width, .. } => {
             count(1)?;
             let rows = args[0].rows;
             match args[0].kind {
-                Kind::Num if (1..=64).contains(width) => vec![
-                    Shape {
-                        kind: Kind::Bit,
-                        rows
-                    };
-                    *width
-                ],
-                Kind::Bit if *width == 1 => vec![Shape {
-                    kind: Kind::Num,
-                    rows,
-                }],
+                Kind::Num if (1..=64).contains(width) => {
+                    vec![Shape { kind: Kind::Bit, rows }; *width]
+                }
+                Kind::Bit if *width == 1 => vec![Shape { kind: Kind::Num, rows }],
                 _ => return Err(format!("{op:?} of {:?}", args[0])),
             }
         }
@@ -171,13 +142,7 @@ fn results(op: &Op, args: &[Shape]) -> Result<Vec<Shape>, String> {
             if !(1..=64).contains(width) {
                 return Err(format!("{op:?}: width is 1 to 64"));
             }
-            vec![
-                Shape {
-                    kind: Kind::Bit,
-                    rows: args[0].rows
-                };
-                *width
-            ]
+            vec![Shape { kind: Kind::Bit, rows: args[0].rows }; *width]
         }
         Op::ToNum => {
             kind(Kind::Bit)?;
@@ -185,10 +150,7 @@ fn results(op: &Op, args: &[Shape]) -> Result<Vec<Shape>, String> {
             if !(1..=64).contains(&args.len()) {
                 return Err(format!("ToNum of {} planes", args.len()));
             }
-            vec![Shape {
-                kind: Kind::Num,
-                rows: args[0].rows,
-            }]
+            vec![Shape { kind: Kind::Num, rows: args[0].rows }]
         }
         Op::Less | Op::Equal => {
             kind(Kind::Bit)?;
@@ -232,7 +194,8 @@ impl Builder {
         self.shape(x).rows
     }
 
-    fn push(&mut self, op: Op, args: &[Id]) -> std::ops::Range<Id> {
+    /// Appends any instruction as it is: for passes that copy a circuit while they rewrite it.
+    pub fn push(&mut self, op: Op, args: &[Id]) -> std::ops::Range<Id> {
         match self.circuit.push(op, args) {
             Ok(results) => results,
             Err(error) => panic!("{error}"),
@@ -247,44 +210,17 @@ impl Builder {
     pub fn enter<H: Handle>(&mut self, holder: usize, rows: usize) -> H {
         let next = self.slots.entry(holder).or_default();
         let slot = std::mem::replace(next, *next + 1);
-        self.one(
-            Op::Enter {
-                holder,
-                slot,
-                shape: Shape {
-                    kind: H::KIND,
-                    rows,
-                },
-            },
-            &[],
-        )
+        self.one(Op::Enter { holder, slot, shape: Shape { kind: H::KIND, rows } }, &[])
     }
 
     /// The same public word in every row (bits: 0 or 1).
     pub fn constant<H: Handle>(&mut self, value: u64, rows: usize) -> H {
-        self.one(
-            Op::Constant {
-                value,
-                shape: Shape {
-                    kind: H::KIND,
-                    rows,
-                },
-            },
-            &[],
-        )
+        self.one(Op::Constant { value, shape: Shape { kind: H::KIND, rows } }, &[])
     }
 
     /// Uniformly random and known to nobody.
     pub fn random<H: Handle>(&mut self, rows: usize) -> H {
-        self.one(
-            Op::Random {
-                shape: Shape {
-                    kind: H::KIND,
-                    rows,
-                },
-            },
-            &[],
-        )
+        self.one(Op::Random { shape: Shape { kind: H::KIND, rows } }, &[])
     }
 
     /// `x + y` in the ring of the kind (bits: exclusive or). Local.
@@ -358,9 +294,7 @@ impl Builder {
 
     /// The lowest `width` bits of addend `index` of a number, as bit planes: see [`Op::Addend`].
     pub fn addend_bits(&mut self, x: Num, index: usize, width: usize) -> Vec<Bit> {
-        self.push(Op::Addend { index, width }, &[x.0])
-            .map(Bit)
-            .collect()
+        self.push(Op::Addend { index, width }, &[x.0]).map(Bit).collect()
     }
 
     /// Addend `index` of a bit as a number 0 or 1: see [`Op::Addend`].
@@ -370,13 +304,7 @@ impl Builder {
 
     /// Opens `x` to session party `to` alone. One round.
     pub fn reveal(&mut self, x: impl Handle, to: usize, name: impl Into<String>) {
-        self.push(
-            Op::Reveal {
-                to,
-                name: name.into(),
-            },
-            &[x.id()],
-        );
+        self.push(Op::Reveal { to, name: name.into() }, &[x.id()]);
     }
 
     /// Macro: the lowest `width` bits of `x` as bit planes.
@@ -404,9 +332,7 @@ impl Builder {
     /// Macro: `if c { x } else { y }`, planes of the same width.
     pub fn select(&mut self, c: Bit, x: &[Bit], y: &[Bit]) -> Vec<Bit> {
         assert_eq!(x.len(), y.len(), "select: widths differ");
-        self.push(Op::Select, &ids(&[&[c], x, y]))
-            .map(Bit)
-            .collect()
+        self.push(Op::Select, &ids(&[&[c], x, y])).map(Bit).collect()
     }
 }
 

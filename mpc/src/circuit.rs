@@ -183,10 +183,7 @@ pub enum Op {
 impl Op {
     /// Whether lowering must rewrite this instruction before a sharing engine can run it.
     pub fn is_macro(&self) -> bool {
-        matches!(
-            self,
-            Self::ToBits { .. } | Self::ToNum | Self::Less | Self::Equal | Self::Select
-        )
+        matches!(self, Self::ToBits { .. } | Self::ToNum | Self::Less | Self::Equal | Self::Select)
     }
 }
 

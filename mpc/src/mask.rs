@@ -1,0 +1,129 @@
+//! Masks: AES-128 in counter mode, read at an offset.
+//!
+//! A [`Prg`] is a key; word `i` of its stream is known to everybody who has the key, without any
+//! state, so that loops over masks split over threads and tiles. Keys come from a pairwise seed
+//! by SHA-256 over a label that names the use and its direction; one seed serves every use.
+//!
+//! # Security
+//! A mask must be used once. Two facts see to that: a label belongs to one use, and every
+//! instruction owns a range of counters of its own, [`blocks`] long, laid out one after the other
+//! in circuit order. Both are functions of the circuit alone, so parties agree without talking.
+//! The seed itself is bound to a session and its restart epoch; a session carries one run.
+
+use aes::{
+    Aes128,
+    cipher::{BlockCipherEncrypt, KeyInit},
+};
+use sha2::{Digest, Sha256};
+use tacit_net::Seed;
+use zeroize::Zeroizing;
+
+use crate::{Circuit, Instruction, Op};
+
+/// Blocks encrypted at a time: enough to fill the AES pipeline, small enough for the stack.
+const BATCH: usize = 32;
+
+/// Counter blocks (two words each) that an instruction owns, each column on a block of its own.
+pub(crate) fn blocks(circuit: &Circuit, instruction: &Instruction) -> u64 {
+    let column = |id: u32| circuit.shape(id).words().div_ceil(2) as u64;
+    match &instruction.op {
+        Op::Enter { .. } | Op::Random { .. } | Op::Mul => column(instruction.first),
+        Op::Addend { width, .. } => column(instruction.first) * *width as u64,
+        Op::Reveal { .. } => column(instruction.args[0]),
+        _ => 0,
+    }
+}
+
+/// A stream of words that depends on a key alone.
+#[derive(Clone)]
+pub(crate) struct Prg(Aes128);
+
+impl Prg {
+    pub(crate) fn new(key: [u8; 16]) -> Self {
+        Self(Aes128::new(&key.into()))
+    }
+
+    /// The stream for one use of a pairwise seed; `from` and `to` are session indices where the
+    /// use has a direction.
+    pub(crate) fn derive(seed: &Seed, label: &str, from: usize, to: usize) -> Self {
+        Self::new(*key(seed, label, from, to))
+    }
+
+    /// Words from counter block `block` on.
+    pub(crate) fn fill(&self, block: u64, words: &mut [u64]) {
+        self.with(block, words, |_, mask| mask);
+    }
+
+    /// Combines every word with its mask.
+    pub(crate) fn with(&self, block: u64, words: &mut [u64], combine: impl Fn(u64, u64) -> u64) {
+        let mut batch = [aes::Block::default(); BATCH];
+        let mut counter = u128::from(block);
+        for tile in words.chunks_mut(2 * BATCH) {
+            let used = &mut batch[..tile.len().div_ceil(2)];
+            for block in used.iter_mut() {
+                *block = counter.to_le_bytes().into();
+                counter += 1;
+            }
+            self.0.encrypt_blocks(used);
+            let mut pairs = tile.chunks_exact_mut(2);
+            for (pair, block) in pairs.by_ref().zip(used.iter()) {
+                let both = u128::from_le_bytes((*block).into());
+                pair[0] = combine(pair[0], both as u64);
+                pair[1] = combine(pair[1], (both >> 64) as u64);
+            }
+            if let ([word], Some(block)) = (pairs.into_remainder(), used.last()) {
+                *word = combine(*word, u128::from_le_bytes((*block).into()) as u64);
+            }
+        }
+    }
+}
+
+/// The key for one use of a pairwise seed.
+pub(crate) fn key(seed: &Seed, label: &str, from: usize, to: usize) -> Zeroizing<[u8; 16]> {
+    let mut hash = Sha256::new();
+    hash.update(b"tacit mask 1\0");
+    hash.update(seed.0);
+    hash.update((from as u64).to_le_bytes());
+    hash.update((to as u64).to_le_bytes());
+    hash.update(label.as_bytes());
+    let digest = Zeroizing::new(<[u8; 32]>::from(hash.finalize()));
+    let mut key = Zeroizing::new([0; 16]);
+    key.copy_from_slice(&digest[..16]);
+    key
+}
+
+/// A stream that everybody knows: "random" columns where nothing is secret anyway.
+pub(crate) fn public() -> Prg {
+    Prg::new(*b"tacit public key")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_is_the_same_at_every_offset() {
+        let prg = public();
+        let mut whole = vec![0; 301];
+        prg.fill(5, &mut whole);
+        for (start, length) in [(0, 301), (2, 1), (64, 65), (130, 171)] {
+            let mut part = vec![0; length];
+            prg.fill(5 + start as u64 / 2, &mut part);
+            assert_eq!(part, whole[start..start + length]);
+        }
+    }
+
+    #[test]
+    fn labels_and_directions_give_different_keys() {
+        let seed = Seed([7; 32]);
+        let keys = [
+            key(&seed, "a", 0, 1),
+            key(&seed, "b", 0, 1),
+            key(&seed, "a", 1, 0),
+            key(&Seed([8; 32]), "a", 0, 1),
+        ];
+        for (i, a) in keys.iter().enumerate() {
+            assert!(keys[..i].iter().all(|b| a != b));
+        }
+    }
+}
