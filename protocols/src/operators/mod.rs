@@ -1,0 +1,27 @@
+//! Operators as functions over a [`Builder`](tacit_mpc::Builder).
+//!
+//! A `w`-bit secret is `w` planes, least significant first. Costs are stated per row: *rounds* is
+//! the length of the longest chain of ANDs, *ANDs* their number. Exclusive or, NOT and everything
+//! linear over numbers are local.
+
+mod arithmetic;
+mod compare;
+mod convert;
+mod group;
+mod logic;
+mod prefix;
+
+pub(crate) use arithmetic::sum_planes;
+pub use arithmetic::{add, carry_save, multiply, subtract, sum_of, top_of_sum};
+pub use compare::{
+    at_least_public, equal, equal_public, in_range_public, is_negative, less, less_public, max, min,
+};
+pub(crate) use convert::addend_planes;
+pub use convert::{from_public, to_bits, to_num};
+pub use group::group_sum;
+pub use logic::{and_all, or_all, select, suppress};
+
+/// Smallest `k` with `2^k >= n`: the depth of a tree over `n` leaves. 0 for 0 and 1.
+pub fn ceil_log2(n: usize) -> usize {
+    n.max(1).next_power_of_two().trailing_zeros() as usize
+}
