@@ -6,6 +6,7 @@ mod digest;
 mod disclosure;
 mod error;
 mod form;
+mod open;
 mod plan;
 pub mod suggest;
 mod value;
