@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Type, Value, form::ColumnForm};
+use crate::{Error, Result, Type, form::ColumnForm};
 
 /// What a column may hold, with its public range or list.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -113,21 +113,39 @@ impl ColumnType {
     }
 }
 
-impl Column {
-    /// Every value the column can hold, NULL last if it may be missing; `None` where it has no
-    /// public finite domain (text, decimals and timestamps).
-    pub fn domain(&self) -> Option<Vec<Value>> {
-        let _ = Value::Null;
-        None
+impl Dictionary {
+    /// The table of that name, as it is spelled in the dictionary: exactly, else without regard
+    /// to case.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] with the nearest name.
+    pub fn table(&self, name: &str) -> Result<(&str, &Table)> {
+        let exact = self.tables.get_key_value(name);
+        let found = exact.or_else(|| {
+            let lower = name.to_lowercase();
+            self.tables.iter().find(|(table, _)| table.to_lowercase() == lower)
+        });
+        found.map(|(name, table)| (name.as_str(), table)).ok_or_else(|| {
+            let names = self.tables.keys().map(String::as_str);
+            Error::unknown("table", name, names)
+        })
     }
 }
 
-impl Dictionary {
-    /// Refuses a dictionary that contradicts itself.
+impl Table {
+    /// The column of that name: exactly, else without regard to case.
     ///
     /// # Errors
-    /// [`crate::Error::Dictionary`] with the place and what to do.
-    pub fn validate(&self) -> crate::Result<()> {
-        Ok(())
+    /// [`Error::Unknown`] with the nearest name.
+    pub fn column(&self, name: &str) -> Result<&Column> {
+        let exact = self.columns.iter().find(|column| column.name == name);
+        let found = exact.or_else(|| {
+            let lower = name.to_lowercase();
+            self.columns.iter().find(|column| column.name.to_lowercase() == lower)
+        });
+        found.ok_or_else(|| {
+            let names = self.columns.iter().map(|column| column.name.as_str());
+            Error::unknown("column", name, names)
+        })
     }
 }
