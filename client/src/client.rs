@@ -2,18 +2,52 @@
 
 use std::path::{Path, PathBuf};
 
-use tacit_governance::{KeyPair, Study};
+use serde::{Deserialize, Serialize};
+use tacit_governance::{KeyPair, Role, SessionParties, Study, Timestamp};
 use tacit_mpc::{Circuit, EngineKind};
 use tacit_plan::Plan;
-use tacit_sql::{ResultTable, Statement};
+use tacit_sql::{Context, MAX_DOMAIN, ResultTable, Statement};
 
-use crate::{Answer, Cancel, Error, Explanation, Finding, Profile, Progress, Result};
+use crate::{
+    Answer, Cancel, Cost, Error, Explanation, Finding, Profile, Progress, Result, ask, doctor,
+    explain,
+    prepared::{self, Prepared},
+    show,
+};
 
 /// A study, and perhaps a key to ask with. Blocking; call it from an ordinary thread.
 pub struct Client {
-    study: Study,
-    folder: PathBuf,
-    key: Option<KeyPair>,
+    pub(crate) path: PathBuf,
+    pub(crate) study: Study,
+    pub(crate) asking: Option<Asking>,
+}
+
+/// Who asks.
+pub(crate) struct Asking {
+    pub name: String,
+    pub key: KeyPair,
+}
+
+/// What [`Client::dry_run`] found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DryRun {
+    /// The engine that would run.
+    pub engine: EngineKind,
+    /// What the run would cost.
+    pub bill: Cost,
+    /// Each party that would take part, and what it said.
+    pub parties: Vec<DryParty>,
+}
+
+/// What one party said to a dry run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DryParty {
+    /// Its name.
+    pub party: String,
+    /// Whether it would take part.
+    pub ready: bool,
+    /// Why not.
+    pub reason: Option<String>,
 }
 
 impl Client {
@@ -22,40 +56,76 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::Governance`], each of them with what to do.
-    pub fn open(study: &Path, key: &Path) -> Result<Self>;
+    pub fn open(study: &Path, key: &Path) -> Result<Self> {
+        let key = KeyPair::load(key)?;
+        let path = study.to_owned();
+        let study = Study::open_signed(study, Timestamp::now())?;
+        let name = study.require(&key.public(), Role::Analyst)?.name.clone();
+        Ok(Self { path, study, asking: Some(Asking { name, key }) })
+    }
 
     /// Opens a study without a key: to compile and explain, which needs no site. Signatures are
     /// not looked at.
     ///
     /// # Errors
     /// [`Error::Governance`] if the study cannot be read or contradicts itself.
-    pub fn open_study(study: &Path) -> Result<Self>;
+    pub fn open_study(study: &Path) -> Result<Self> {
+        let path = study.to_owned();
+        Ok(Self { study: Study::open(study)?, path, asking: None })
+    }
 
     /// The study.
-    pub fn study(&self) -> &Study;
+    pub fn study(&self) -> &Study {
+        &self.study
+    }
 
     /// Compiles a question as every party will.
     ///
     /// # Errors
     /// [`Error::Sql`] with the place in the text and the nearest query that works.
-    pub fn compile(&self, sql: &str) -> Result<Statement>;
+    pub fn compile(&self, sql: &str) -> Result<Statement> {
+        let context = Context {
+            study: self.study.digest(),
+            dictionary: self.study.dictionary(),
+            disclosure: self.study.disclosure(),
+            rows_at_most: self.study.rows_at_most(),
+            sites: self.study.sites().count(),
+            max_cells: self.study.max_cells(),
+            max_domain: MAX_DOMAIN,
+        };
+        Ok(tacit_sql::compile(sql, &context)?)
+    }
 
     /// The answer to SHOW TABLES and DESCRIBE, from the study alone; `None` for a query.
-    pub fn show(&self, statement: &Statement) -> Option<ResultTable>;
+    pub fn show(&self, statement: &Statement) -> Option<ResultTable> {
+        show::show(&self.study, statement)
+    }
 
     /// Everything that can be told about a query without running it. `profiles` are networks to
     /// estimate for, beside LAN and WAN.
     ///
     /// # Errors
     /// [`Error::Sql`]; [`Error::Usage`] for SHOW TABLES and DESCRIBE.
-    pub fn explain(&self, sql: &str, profiles: &[Profile]) -> Result<Explanation>;
+    pub fn explain(&self, sql: &str, profiles: &[Profile]) -> Result<Explanation> {
+        let plan = self.plan(sql)?;
+        explain::explain(&self.study, plan, self.analyst()?, profiles)
+    }
 
     /// The circuit that would run (lowered for `engine`), or the one the operators wrote (`None`);
     /// for `Circuit::dot` and `Circuit::json`.
     ///
     /// # Errors
     /// As [`Client::explain`]; [`Error::NotAllowed`].
-    pub fn circuit(&self, sql: &str, engine: Option<EngineKind>) -> Result<Circuit>;
+    pub fn circuit(&self, sql: &str, engine: Option<EngineKind>) -> Result<Circuit> {
+        let plan = self.plan(sql)?;
+        let chosen = self.engine(engine)?;
+        let session = SessionParties::of(&self.study, &chosen.to_string(), self.analyst()?)?;
+        match engine {
+            Some(_) => Ok(Prepared::new(&plan, chosen, &session)?.circuit),
+            None => tacit_protocols::circuit(&plan, &prepared::parties(&session))
+                .map_err(|error| Error::Internal(error.to_string())),
+        }
+    }
 
     /// Asks, waits, checks and releases. Without `engine` it is the first that the study allows of
     /// rep3 and additive; `clear` runs only when it is named.
@@ -70,15 +140,82 @@ impl Client {
         engine: Option<EngineKind>,
         progress: &mut dyn FnMut(Progress),
         cancel: &Cancel,
-    ) -> Result<Answer>;
+    ) -> Result<Answer> {
+        let statement = self.compile(sql)?;
+        if let Some(table) = self.show(&statement) {
+            return Ok(Answer { table, receipt: None });
+        }
+        let Statement::Query(plan) = statement else {
+            return Err(Error::Usage("this statement has no answer".to_owned()));
+        };
+        let session = self.session(engine)?;
+        ask::ask(self, &plan, &session, progress, cancel)
+    }
 
-    /// What `ask` would do, without running anything at a site: compiles, prices, and looks which
-    /// parties can be reached.
+    /// What [`Client::ask`] would do, without running anything on data: compiles, prices, and asks
+    /// every party whether it would take part.
     ///
     /// # Errors
     /// As [`Client::ask`] up to the point where parties are asked.
-    pub fn dry_run(&self, sql: &str, engine: Option<EngineKind>) -> Result<DryRun>;
+    pub fn dry_run(&self, sql: &str, engine: Option<EngineKind>) -> Result<DryRun> {
+        let plan = self.plan(sql)?;
+        let session = self.session(engine)?;
+        ask::dry_run(self, &plan, &session)
+    }
 
-    /// Looks at the study, the key, every party, the clocks and this machine's UDP buffers.
-    pub fn doctor(&self) -> Vec<Finding>;
+    /// Looks at the study, the key, every party, the clocks and this machine's UDP buffers. Nothing
+    /// here needs a study that is in force, so that everything that is wrong is found at once.
+    pub fn doctor(study: &Path, key: Option<&Path>) -> Vec<Finding> {
+        doctor::examine(study, key)
+    }
+
+    fn plan(&self, sql: &str) -> Result<Plan> {
+        match self.compile(sql)? {
+            Statement::Query(plan) => Ok(plan),
+            _ => Err(Error::Usage("SHOW TABLES and DESCRIBE are answered from the study".into())),
+        }
+    }
+
+    /// The analyst's name; without a key, the first of the study.
+    fn analyst(&self) -> Result<&str> {
+        if let Some(asking) = &self.asking {
+            return Ok(&asking.name);
+        }
+        let first = self.study.analysts().next();
+        first.map(|party| party.name.as_str()).ok_or_else(|| Error::NotAllowed {
+            what: "the study names no analyst, so nobody may ask".to_owned(),
+        })
+    }
+
+    /// The engine asked for, or the default one.
+    fn engine(&self, named: Option<EngineKind>) -> Result<EngineKind> {
+        let allowed = explain::allowed(&self.study);
+        let words: Vec<String> = allowed.iter().map(ToString::to_string).collect();
+        let words = words.join(", ");
+        match named {
+            Some(engine) if allowed.contains(&engine) => Ok(engine),
+            Some(engine) => Err(Error::NotAllowed {
+                what: format!("the study does not allow the engine {engine}; it allows {words}"),
+            }),
+            None => allowed.into_iter().find(|engine| *engine != EngineKind::Clear).ok_or_else(|| {
+                Error::NotAllowed {
+                    what: format!(
+                        "the study allows no engine that keeps secrets ({words}); name one with \
+                         --engine to run it anyway"
+                    ),
+                }
+            }),
+        }
+    }
+
+    fn session(&self, engine: Option<EngineKind>) -> Result<SessionParties> {
+        let engine = self.engine(engine)?;
+        Ok(SessionParties::of(&self.study, &engine.to_string(), self.analyst()?)?)
+    }
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Client({})", self.path.display())
+    }
 }

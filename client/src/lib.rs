@@ -21,15 +21,19 @@
 //! [`Client::compile`] need neither a key nor any site ([`Client::open_study`]).
 
 mod answer;
+mod ask;
 mod client;
 mod doctor;
 mod error;
+mod explain;
 mod explanation;
+mod prepared;
 mod profile;
 mod progress;
+mod show;
 
 pub use answer::{Answer, Cost, PartyTraffic, RunReceipt, Times};
-pub use client::Client;
+pub use client::{Client, DryParty, DryRun};
 pub use doctor::Finding;
 pub use error::{Error, Result, Side};
 pub use explanation::{EngineExplanation, Estimate, Explanation, Learns, Stats, Width};

@@ -1,0 +1,144 @@
+//! How an [`Explanation`] is made: compile, price for every engine, say who learns what.
+
+use std::collections::BTreeMap;
+
+use tacit_governance::{SessionParties, Study};
+use tacit_mpc::{Circuit, EngineKind, Kind};
+use tacit_plan::{Plan, Rows, Rule};
+
+use crate::{
+    Cost, EngineExplanation, Estimate, Explanation, Learns, Profile, Result, Stats, Width,
+    prepared::{self, Prepared},
+};
+
+/// Everything that can be told about `plan` without running it.
+pub(crate) fn explain(
+    study: &Study,
+    plan: Plan,
+    analyst: &str,
+    profiles: &[Profile],
+) -> Result<Explanation> {
+    let mut networks = vec![Profile::lan(), Profile::wan()];
+    networks.extend_from_slice(profiles);
+    let mut engines = Vec::new();
+    let mut circuit = Stats::default();
+    for engine in allowed(study) {
+        let session = SessionParties::of(study, &engine.to_string(), analyst)?;
+        if engines.is_empty() {
+            let written = tacit_protocols::circuit(&plan, &prepared::parties(&session))
+                .map_err(|error| crate::Error::Internal(error.to_string()))?;
+            circuit = stats(&written);
+        }
+        let prepared = Prepared::new(&plan, engine, &session)?;
+        engines.push(of_engine(&prepared, &networks));
+    }
+    Ok(Explanation {
+        sql: plan.sql.clone(),
+        study: plan.study,
+        plan_digest: plan.digest(),
+        cells: plan.cells(),
+        local: plan.local.clone(),
+        circuit,
+        learns: learns(study, &plan, analyst, &engines),
+        engines,
+        may_be_hidden: may_be_hidden(&plan),
+        notes: plan.notes.clone(),
+        plan,
+    })
+}
+
+/// The engines that a study allows, the default first.
+pub(crate) fn allowed(study: &Study) -> Vec<EngineKind> {
+    study.engines().names().iter().filter_map(|name| name.parse().ok()).collect()
+}
+
+fn of_engine(prepared: &Prepared, networks: &[Profile]) -> EngineExplanation {
+    let estimate = |profile: &Profile| Estimate {
+        profile: profile.name.clone(),
+        latency_ms: profile.latency_ms,
+        mbit_per_s: profile.mbit_per_s,
+        seconds: profile.seconds(&prepared.bill),
+    };
+    EngineExplanation {
+        engine: prepared.engine,
+        security: prepared.engine.security().to_owned(),
+        triples: prepared.engine.triples().map(str::to_owned),
+        circuit: prepared.digest,
+        stats: stats(&prepared.circuit),
+        bill: Cost::of_bill(&prepared.bill, &prepared.names),
+        number_triples: prepared.bill.triples,
+        bit_triples: prepared.bill.bit_triples,
+        peak_bytes: prepared.bill.peak_bytes,
+        seconds: networks.iter().map(estimate).collect(),
+    }
+}
+
+/// Size of a circuit.
+pub(crate) fn stats(circuit: &Circuit) -> Stats {
+    let mut widths: BTreeMap<(Kind, usize), usize> = BTreeMap::new();
+    for shape in circuit.shapes() {
+        *widths.entry((shape.kind, shape.rows)).or_default() += 1;
+    }
+    let width = |((kind, rows), columns): ((Kind, usize), usize)| Width {
+        kind: match kind {
+            Kind::Num => "num".to_owned(),
+            Kind::Bit => "bit".to_owned(),
+        },
+        rows,
+        columns,
+    };
+    Stats {
+        instructions: circuit.instructions().len(),
+        depth: depth(circuit),
+        widths: widths.into_iter().map(width).collect(),
+    }
+}
+
+fn may_be_hidden(plan: &Plan) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (index, test) in plan.tests.iter().enumerate() {
+        let hides: Vec<&str> = plan
+            .numbers
+            .iter()
+            .filter(|number| number.hidden_by.contains(&index))
+            .map(|number| number.expression.as_str())
+            .collect();
+        if hides.is_empty() {
+            continue;
+        }
+        let count = &plan.inputs[test.plus].expression;
+        let minus = test.minus.map(|minus| format!(" less {}", plan.inputs[minus].expression));
+        let minus = minus.unwrap_or_default();
+        let between = match test.below {
+            Some(below) => format!("is {} to {}", test.least, below.saturating_sub(1)),
+            None => format!("is {} or more", test.least),
+        };
+        let rule = match test.rule {
+            Rule::Total => "too few pass the WHERE",
+            Rule::Group => "the group is too small",
+            Rule::Contribution => "too few contribute",
+            Rule::Indicator => "one value of an indicator is too rare",
+            Rule::Nested => "two counts differ by too few",
+            Rule::SiteFloor => "a site holds too few",
+        };
+        let scope = match test.rows {
+            Rows::Total => "everywhere",
+            Rows::Cells => "in a cell",
+        };
+        lines.push(format!(
+            "{} {scope}, where {count}{minus} {between}: {rule}",
+            unique(&hides).join(", ")
+        ));
+    }
+    lines
+}
+
+fn unique<'a>(words: &[&'a str]) -> Vec<&'a str> {
+    let mut seen = Vec::new();
+    for word in words {
+        if !seen.contains(word) {
+            seen.push(word);
+        }
+    }
+    seen
+}
