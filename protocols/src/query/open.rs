@@ -79,7 +79,7 @@ pub fn decode(plan: &Plan, opened: &[(String, Column)]) -> Result<Opened> {
             return Err(wrong("missing or out of order"));
         }
         match column {
-            Column::Bit { words, rows: n } if *n == rows && words.len() == rows.div_ceil(64) => {
+            Column::Bit { words, rows: n } if *n == rows && words.len() >= rows.div_ceil(64) => {
                 columns.push(&words[..]);
             }
             Column::Bit { .. } => return Err(wrong("wrong number of rows")),
