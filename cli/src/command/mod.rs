@@ -1,0 +1,13 @@
+//! One file for each command.
+
+pub mod audit;
+pub mod completions;
+pub mod demo;
+pub mod dictionary;
+pub mod doctor;
+pub mod explain;
+pub mod key;
+pub mod query;
+pub mod sandbox;
+pub mod site;
+pub mod study;

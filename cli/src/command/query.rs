@@ -1,0 +1,230 @@
+//! `tacit query`.
+
+use std::{
+    io::Read as _,
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+use tacit_client::{Answer, Cancel, Client, RunReceipt};
+use tacit_mpc::EngineKind;
+
+use crate::{
+    args::StudyArgument,
+    context::Context,
+    error::{Exit, Failure, Result},
+    progress::Drawn,
+    render::{self, Format, Style, number},
+    signals,
+};
+
+/// Arguments of `tacit query`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The answer goes to standard output; progress (on a terminal), a note on hidden cells and the cost
+go to standard error. SHOW TABLES and DESCRIBE t are answered from the study, without a key.
+
+Examples:
+  tacit query --study study.toml --key analyst.key \\
+      \"SELECT sex, COUNT(*) AS n FROM visits GROUP BY sex\"
+  tacit query --study study.toml --key analyst.key --format csv --status --output out.csv \\
+      --file question.sql
+  tacit query --study study.toml \"DESCRIBE visits\"")]
+pub struct Arguments {
+    #[command(flatten)]
+    study: StudyArgument,
+    /// Your key, which the study names as an analyst's
+    #[arg(long, value_name = "FILE", env = "TACIT_KEY")]
+    key: Option<PathBuf>,
+    /// The question
+    sql: Option<String>,
+    /// Read the question from a file (- for standard input)
+    #[arg(long, value_name = "FILE", conflicts_with = "sql")]
+    file: Option<PathBuf>,
+    /// rep3, additive or clear, of those that the study allows
+    #[arg(long, value_name = "NAME")]
+    engine: Option<String>,
+    /// How to write the answer
+    #[arg(long, value_enum, default_value = "table")]
+    format: Format,
+    /// With csv: a column COLUMN_status (exact, hidden, null) after every column
+    #[arg(long)]
+    status: bool,
+    /// Draw the last column as bars below the table
+    #[arg(long)]
+    bars: bool,
+    /// Write the answer to a file instead of standard output
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Compile, price and see who can be reached; run nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// If the question is refused, or a party cannot be reached or is lost.
+pub fn run(arguments: &Arguments, context: &Context) -> Result<()> {
+    let sql = question(arguments.sql.as_deref(), arguments.file.as_deref())?;
+    let chosen = arguments.engine.as_deref().map(engine).transpose()?;
+    if arguments.status && arguments.format != Format::Csv {
+        return Err(usage("--status belongs to --format csv; json and ndjson always carry it"));
+    }
+    if let Some(path) = &arguments.output {
+        writable(path)?;
+    }
+    let refused = |error| Failure::of_question(error, &sql);
+    let study = &arguments.study.study;
+    let client = match &arguments.key {
+        Some(key) => Client::open(study, key)?,
+        None => Client::open_study(study)?,
+    };
+    let statement = client.compile(&sql).map_err(refused)?;
+    if let Some(table) = client.show(&statement) {
+        let answer = Answer { table, receipt: None };
+        return deliver(&answer, arguments, &client, context);
+    }
+    if arguments.key.is_none() {
+        return Err(usage("asking needs your key: --key FILE, or TACIT_KEY"));
+    }
+    if arguments.dry_run {
+        let dry = client.dry_run(&sql, chosen).map_err(refused)?;
+        return context.print(&render::dry_run::text(&dry, &context.terminal));
+    }
+    let cancel = Cancel::new();
+    signals::on_interrupt({
+        let cancel = cancel.clone();
+        move || cancel.cancel()
+    });
+    let mut drawn = Drawn::new(&context.terminal);
+    let answer = client.ask(&sql, chosen, &mut |progress| drawn.show(&progress), &cancel);
+    drawn.clear();
+    deliver(&answer.map_err(refused)?, arguments, &client, context)
+}
+
+/// The text of a question: the argument, a file, or standard input.
+///
+/// # Errors
+/// If there is none.
+pub fn question(sql: Option<&str>, file: Option<&Path>) -> Result<String> {
+    let text = match (sql, file) {
+        (Some(sql), _) => sql.to_owned(),
+        (None, Some(file)) if file == Path::new("-") => {
+            let mut text = String::new();
+            std::io::stdin().read_to_string(&mut text)?;
+            text
+        }
+        (None, Some(file)) => {
+            std::fs::read_to_string(file).map_err(|error| Failure::file(file, &error))?
+        }
+        (None, None) => String::new(),
+    };
+    if text.trim().is_empty() {
+        return Err(usage("no question: write the SQL as an argument, or --file FILE"));
+    }
+    Ok(text)
+}
+
+/// An engine by its name.
+///
+/// # Errors
+/// With the names there are.
+pub fn engine(name: &str) -> Result<EngineKind> {
+    name.to_ascii_lowercase().parse().map_err(|_| {
+        let engines = ["rep3", "additive", "clear"];
+        let near = tacit_plan::suggest::did_you_mean(name, engines);
+        usage(&format!("--engine {name}: there is none of that name{near}"))
+            .help(format!("engines: {}", engines.join(", ")))
+    })
+}
+
+fn usage(message: &str) -> Failure {
+    Failure::new(Exit::Usage, "usage", message)
+}
+
+/// Finds out before anything is asked whether the answer can be written.
+fn writable(path: &Path) -> Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    let about = std::fs::metadata(folder).map_err(|error| Failure::file(folder, &error))?;
+    if path.is_dir() || !about.is_dir() {
+        return Err(Failure::setup("file", format!("{}: not a file", path.display())));
+    }
+    Ok(())
+}
+
+fn deliver(
+    answer: &Answer,
+    arguments: &Arguments,
+    client: &Client,
+    context: &Context,
+) -> Result<()> {
+    let style = Style {
+        format: arguments.format,
+        status: arguments.status,
+        threshold: client.study().disclosure().threshold,
+        terminal: context.terminal,
+    };
+    let bars = arguments.bars.then(|| {
+        render::bars::picture(&answer.table, style.threshold, &context.terminal)
+    });
+    let write = |out: &mut dyn std::io::Write| {
+        render::write(answer, &style, out)?;
+        match bars.flatten() {
+            Some(bars) => write!(out, "\n{bars}"),
+            None => Ok(()),
+        }
+    };
+    match &arguments.output {
+        Some(path) => {
+            // Beside it first: a full disk leaves no half answer.
+            let mut beside = path.as_os_str().to_owned();
+            beside.push(".part");
+            let beside = PathBuf::from(beside);
+            let file = std::fs::File::create(&beside).map_err(|e| Failure::file(&beside, &e))?;
+            let mut file = std::io::BufWriter::new(file);
+            write(&mut file)
+                .and_then(|()| file.into_inner().map_err(|error| error.into_error())?.sync_all())
+                .and_then(|()| std::fs::rename(&beside, path))
+                .map_err(|error| Failure::file(path, &error))?;
+            context.note(&format!(
+                "wrote {} ({})",
+                path.display(),
+                number::plural(answer.table.rows.len() as u64, "row", "rows")
+            ));
+        }
+        None => context.write(write)?,
+    }
+    for note in &answer.table.notes {
+        context.note(&format!("note: {}", render::value::printable(note)));
+    }
+    let hidden = answer.table.hidden();
+    if hidden > 0 {
+        context.note(&format!(
+            "hidden: {} by the disclosure rules of the study (profile {})",
+            number::plural(hidden as u64, "value is hidden", "values are hidden"),
+            client.study().disclosure().profile,
+        ));
+    }
+    if let Some(receipt) = &answer.receipt {
+        context.note(&cost(receipt));
+    }
+    Ok(())
+}
+
+/// The cost of a run in one line.
+pub fn cost(receipt: &RunReceipt) -> String {
+    let triples = receipt.triples.as_ref().map(|source| format!("; triples: {source}"));
+    format!(
+        "cost: {} ({}{}), {}, {} sent by all parties, local {}, joint {}, total {}",
+        receipt.engine,
+        receipt.security,
+        triples.unwrap_or_default(),
+        number::plural(receipt.ledger.rounds, "round", "rounds"),
+        number::bytes(receipt.ledger.bytes()),
+        number::seconds(receipt.times.local),
+        number::seconds(receipt.times.joint),
+        number::seconds(receipt.times.total),
+    )
+}

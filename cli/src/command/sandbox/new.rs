@@ -1,0 +1,173 @@
+//! `tacit sandbox new`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use tacit_plan::{Disclosure, DisclosureTerms};
+use tacit_sql::Source;
+
+use crate::{
+    command::query::engine,
+    context::Context,
+    error::{Exit, Failure, Result},
+    render::number,
+    sandbox::{Order, Sandbox, Split, TableOrder, site_names},
+};
+
+/// Arguments of `tacit sandbox new`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The first three sites compute; two sites get the engine additive, whose triples come from a dealer
+(one more process, which holds no data). The engine clear keeps nothing secret among the compute
+sites and is there only when --engines names it.
+
+Examples:
+  tacit sandbox new demo/ --table visits=visits.csv
+  tacit sandbox new demo/ --table visits=visits.csv --person visits=patient_id --sites 5 \\
+      --split region --null NA --engines rep3")]
+pub struct Arguments {
+    /// A new folder
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+    /// A table and its file (CSV with a header, or Parquet); may be given several times
+    #[arg(long, value_name = "NAME=FILE", required = true)]
+    table: Vec<String>,
+    /// Number of sites
+    #[arg(long, default_value_t = 3)]
+    sites: usize,
+    /// hash, or a column: each site gets some of its values
+    #[arg(long, value_name = "hash|COLUMN", default_value = "hash")]
+    split: String,
+    /// Engines that the study allows, of rep3, additive and clear [default: all that fit but clear]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    engines: Vec<String>,
+    /// How many sites compute with additive [default: the first three, or both of two]
+    #[arg(long, value_name = "NUMBER")]
+    compute: Option<usize>,
+    /// The column that tells persons apart: counts are then of persons
+    #[arg(long, value_name = "TABLE=COLUMN")]
+    person: Vec<String>,
+    /// What separates the fields of a CSV file [default: found out]
+    #[arg(long, value_name = "CHARACTER")]
+    delimiter: Option<char>,
+    /// A word that means "missing", besides the empty field; may be given several times
+    #[arg(long, value_name = "WORD")]
+    null: Vec<String>,
+    /// Disclosure profile
+    #[arg(long, value_name = "PROFILE", default_value = "default")]
+    disclosure: String,
+    /// The first count that is shown [default: the profile's]
+    #[arg(long, value_name = "NUMBER")]
+    threshold: Option<u64>,
+    /// A site that holds some but fewer hides the number [default: none]
+    #[arg(long, value_name = "NUMBER")]
+    site_floor: Option<u64>,
+}
+
+/// Makes the sandbox.
+///
+/// # Errors
+/// If the arguments contradict each other, or the data cannot be read.
+pub fn run(arguments: Arguments, context: &Context) -> Result<()> {
+    let folder = arguments.folder.clone();
+    let order = order(arguments)?;
+    let sandbox = Sandbox::make(&folder, &order)?;
+    for warning in &sandbox.facts.warnings {
+        context.note(&format!("warning: {warning}"));
+    }
+    context.print(&summary(&sandbox, &order))?;
+    let first = &order.tables[0].name;
+    let shown = folder.display();
+    context.note(&format!(
+        "next:\n  tacit sandbox start {shown}\n  tacit study show {shown}/study.toml\n  \
+         tacit query --study {shown}/study.toml --key {shown}/analyst/key \
+         \"SELECT COUNT(*) AS n FROM {first}\""
+    ));
+    Ok(())
+}
+
+fn order(arguments: Arguments) -> Result<Order> {
+    if !(2..=32).contains(&arguments.sites) {
+        return Err(usage("--sites: from 2 to 32"));
+    }
+    let persons = arguments
+        .person
+        .iter()
+        .map(|pair| named("--person", "TABLE=COLUMN", pair))
+        .collect::<Result<Vec<_>>>()?;
+    let tables = arguments
+        .table
+        .iter()
+        .map(|pair| {
+            let (name, file) = named("--table", "NAME=FILE", pair)?;
+            let person = persons.iter().find(|(table, _)| *table == name);
+            Ok(TableOrder {
+                name: name.to_owned(),
+                source: Source {
+                    path: file.into(),
+                    delimiter: arguments.delimiter,
+                    null: arguments.null.clone(),
+                    format: None,
+                },
+                person: person.map(|(_, column)| (*column).to_owned()),
+            })
+        })
+        .collect::<Result<Vec<_>>>()?;
+    if let Some((table, _)) = persons.iter().find(|(name, _)| !tables.iter().any(|t| t.name == *name))
+    {
+        return Err(usage(&format!("--person {table}: there is no --table of that name")));
+    }
+    let disclosure = DisclosureTerms {
+        profile: arguments.disclosure,
+        threshold: arguments.threshold,
+        site_floor: arguments.site_floor,
+        ..DisclosureTerms::default()
+    };
+    let _: Disclosure = disclosure.resolve()?;
+    let engines = arguments.engines.iter().map(|name| engine(name.trim()));
+    let engines = engines.collect::<Result<Vec<_>>>()?;
+    Ok(Order {
+        name: format!("sandbox of {}", tables[0].name),
+        sites: site_names(arguments.sites),
+        tables,
+        split: match arguments.split.as_str() {
+            "hash" => Split::Hash,
+            column => Split::Column(column.to_owned()),
+        },
+        engines: (!engines.is_empty()).then_some(engines),
+        compute: arguments.compute,
+        disclosure,
+    })
+}
+
+fn named<'a>(argument: &str, form: &str, pair: &'a str) -> Result<(&'a str, &'a str)> {
+    match pair.split_once('=') {
+        Some((name, value)) if !name.is_empty() && !value.is_empty() => Ok((name, value)),
+        _ => Err(usage(&format!("{argument} {pair}: write {form}"))),
+    }
+}
+
+fn usage(message: &str) -> Failure {
+    Failure::new(Exit::Usage, "usage", message)
+}
+
+fn summary(sandbox: &Sandbox, order: &Order) -> String {
+    let mut text = format!("wrote {}\n", sandbox.folder.display());
+    for (site, tables) in &sandbox.facts.rows {
+        let rows = tables.iter().map(|(table, rows)| {
+            format!("{table} {}", number::plural(*rows, "row", "rows"))
+        });
+        text += &format!("  sites/{site}: {}\n", rows.collect::<Vec<_>>().join(", "));
+    }
+    if sandbox.facts.dealer {
+        text += "  dealer: gives the engine additive its triples; it holds no data, and is trusted \
+                 not to work together with a site\n";
+    }
+    text += "  analyst: the key to ask with\n";
+    text += &format!(
+        "  study.toml: signed by {}; one table for each of: {}\n",
+        order.sites.join(", "),
+        order.tables.iter().map(|table| table.name.as_str()).collect::<Vec<_>>().join(", ")
+    );
+    text
+}

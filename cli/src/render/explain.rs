@@ -1,0 +1,167 @@
+//! `tacit explain` for people.
+
+use std::fmt::Write as _;
+
+use tacit_client::{EngineExplanation, Explanation, Stats};
+use tacit_plan::{Plan, Rows};
+
+use super::{number, table, value::printable};
+use crate::terminal::Terminal;
+
+/// Everything about a question, in sections.
+pub fn text(explanation: &Explanation, terminal: &Terminal) -> String {
+    let mut text = String::new();
+    let plan = &explanation.plan;
+    section(&mut text, "Question", terminal);
+    indented(&mut text, plan.sql.trim());
+
+    section(&mut text, "Plan", terminal);
+    let mut line = |label: &str, value: &str| {
+        let _ = writeln!(text, "  {label:<14}{value}");
+    };
+    line("digest", &explanation.plan_digest.to_string());
+    line("study", &explanation.study.to_string());
+    line("reads", &plan.columns.join(", "));
+    line("keys", &keys(plan));
+    line("result cells", &number::grouped(explanation.cells as u64));
+    let counted = match plan.persons {
+        true => "distinct persons of each site, summed",
+        false => "records",
+    };
+    line("counts", counted);
+
+    section(&mut text, "Each site runs on its own rows", terminal);
+    for query in &explanation.local {
+        let rows = match query.rows {
+            Rows::Cells => "-- one row for each group",
+            Rows::Total => "-- one row",
+        };
+        indented(&mut text, &format!("{rows}\n{}", query.sql));
+    }
+
+    section(&mut text, "Circuit", terminal);
+    let _ = writeln!(text, "  {}", stats(&explanation.circuit));
+
+    section(&mut text, "Who learns what", terminal);
+    for learns in &explanation.learns {
+        let _ = writeln!(text, "  {}", printable(&learns.who));
+        for what in &learns.what {
+            let _ = writeln!(text, "    - {}", printable(what));
+        }
+    }
+
+    for engine in &explanation.engines {
+        section(&mut text, &format!("Cost on {}", engine.engine), terminal);
+        text += &of_engine(engine, terminal);
+    }
+    list(&mut text, "What may be hidden", &explanation.may_be_hidden, terminal);
+    list(&mut text, "What may surprise", &explanation.notes, terminal);
+    text
+}
+
+fn of_engine(engine: &EngineExplanation, terminal: &Terminal) -> String {
+    let mut text = String::new();
+    let _ = writeln!(text, "  security      {}", engine.security);
+    if let Some(triples) = &engine.triples {
+        let _ = writeln!(text, "  triples       {triples}");
+    }
+    let _ = writeln!(text, "  rounds        {}", number::grouped(engine.bill.rounds));
+    let _ = writeln!(text, "  circuit       {}", engine.circuit);
+    let _ = writeln!(text, "                {}", stats(&engine.stats));
+    if engine.triples.is_some() {
+        let _ = writeln!(
+            text,
+            "  material      {} of numbers, {} of bits",
+            number::plural(engine.number_triples, "triple", "triples"),
+            number::grouped(engine.bit_triples),
+        );
+    }
+    let _ = writeln!(
+        text,
+        "  peak memory   {} of columns at a compute party",
+        number::bytes(engine.peak_bytes)
+    );
+    for estimate in &engine.seconds {
+        let _ = writeln!(
+            text,
+            "  expected      {:<9} on {} ({} ms one way, {} Mbit/s)",
+            number::seconds(estimate.seconds),
+            printable(&estimate.profile),
+            estimate.latency_ms,
+            estimate.mbit_per_s,
+        );
+    }
+    let rows: Vec<Vec<String>> = engine
+        .bill
+        .parties
+        .iter()
+        .map(|party| {
+            vec![
+                party.party.clone(),
+                number::grouped(party.rounds),
+                number::grouped(party.sent),
+                number::grouped(party.received),
+            ]
+        })
+        .collect();
+    let header = ["party", "rounds", "bytes sent", "bytes received"];
+    let parties = table::words(&header, &rows, &[1, 2, 3], terminal);
+    text.push('\n');
+    indented(&mut text, &parties);
+    text
+}
+
+fn keys(plan: &Plan) -> String {
+    if plan.keys.is_empty() {
+        return "none: one row".into();
+    }
+    let keys = plan.keys.iter().map(|key| {
+        format!("{} ({} values)", key.expression, number::grouped(key.domain.len() as u64))
+    });
+    keys.collect::<Vec<_>>().join(", ")
+}
+
+fn stats(stats: &Stats) -> String {
+    let widths = stats.widths.iter().map(|width| {
+        format!(
+            "{} {} of {}",
+            number::grouped(width.columns as u64),
+            width.kind,
+            number::plural(width.rows as u64, "row", "rows")
+        )
+    });
+    format!(
+        "{} instructions, depth {}; columns: {}",
+        number::grouped(stats.instructions as u64),
+        stats.depth,
+        widths.collect::<Vec<_>>().join(", "),
+    )
+}
+
+fn section(text: &mut String, title: &str, terminal: &Terminal) {
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    if terminal.color {
+        let _ = writeln!(text, "\u{1b}[1m{title}\u{1b}[0m");
+    } else {
+        let _ = writeln!(text, "{title}");
+    }
+}
+
+fn list(text: &mut String, title: &str, lines: &[String], terminal: &Terminal) {
+    if lines.is_empty() {
+        return;
+    }
+    section(text, title, terminal);
+    for line in lines {
+        let _ = writeln!(text, "  - {}", printable(line));
+    }
+}
+
+fn indented(text: &mut String, block: &str) {
+    for line in block.lines() {
+        let line = line.replace('\t', "    ");
+        let _ = writeln!(text, "{}", format!("  {}", printable(&line)).trim_end());
+    }
+}

@@ -1,0 +1,408 @@
+//! A study on one machine: the real thing, with a folder for each party.
+//!
+//! ```text
+//! DIR/study.toml                 the study
+//! DIR/study.toml.NAME.sig        the signature of each site
+//! DIR/sites/NAME/                site.toml, key, data/, receipts.jsonl, log, pid
+//! DIR/dealer/                    the same without data, where `additive` is allowed
+//! DIR/analyst/                   key
+//! DIR/sandbox.toml               rows of each site's part
+//! ```
+
+use std::{
+    collections::BTreeMap,
+    net::{Ipv4Addr, SocketAddr, UdpSocket},
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+use tacit_governance::{
+    AdditiveTerms, Document, EngineTerms, Engines, KeyPair, Party, Role, STUDY_VERSION, sign,
+};
+use tacit_mpc::EngineKind;
+use tacit_plan::{DisclosureTerms, Table};
+use tacit_sql::Source;
+
+use crate::{
+    command::key,
+    error::{Failure, Result},
+    process, render, runtime,
+};
+
+/// Names of sites; further ones are numbered.
+const NAMES: [&str; 8] = [
+    "north", "south", "east", "west", "center", "coast", "valley", "hill",
+];
+
+/// Loopback ports are taken from here: below the range from which systems give ports to clients,
+/// so that a port stays free while its party is down.
+const PORTS: std::ops::Range<u16> = 20_000..32_000;
+
+/// How long a sandbox's study is valid.
+const VALID_DAYS: i64 = 366;
+
+/// How the rows of each table are divided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Split {
+    /// By a hash, evenly.
+    Hash,
+    /// Each site gets some of a column's values.
+    Column(String),
+}
+
+/// A table to put into a sandbox.
+#[derive(Clone, Debug)]
+pub struct TableOrder {
+    /// Its name in the study.
+    pub name: String,
+    /// Where it lies.
+    pub source: Source,
+    /// The column that tells persons apart.
+    pub person: Option<String>,
+}
+
+/// What a sandbox is made of.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// Name of the study.
+    pub name: String,
+    /// Names of the sites; their number decides the engines.
+    pub sites: Vec<String>,
+    /// The tables.
+    pub tables: Vec<TableOrder>,
+    /// How rows are divided.
+    pub split: Split,
+    /// The engines; by default every one that fits, `clear` left out.
+    pub engines: Option<Vec<EngineKind>>,
+    /// Compute parties of `additive`.
+    pub compute: Option<usize>,
+    /// The rules of release.
+    pub disclosure: DisclosureTerms,
+}
+
+/// A sandbox on disk.
+pub struct Sandbox {
+    /// Its folder, absolute.
+    pub folder: PathBuf,
+    /// What `sandbox.toml` says.
+    pub facts: Facts,
+}
+
+/// What `sandbox.toml` says.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Facts {
+    /// Sites, in study order.
+    pub sites: Vec<String>,
+    /// Whether there is a dealer.
+    pub dealer: bool,
+    /// Rows of each table at each site: `rows.SITE.TABLE`.
+    pub rows: BTreeMap<String, BTreeMap<String, u64>>,
+    /// What inference had to say.
+    #[serde(skip)]
+    pub warnings: Vec<String>,
+}
+
+/// Names for `count` sites.
+pub fn site_names(count: usize) -> Vec<String> {
+    let numbered = (NAMES.len() + 1..).map(|i| format!("site{i}"));
+    let names = NAMES.iter().map(|name| (*name).to_owned());
+    names.chain(numbered).take(count).collect()
+}
+
+impl Sandbox {
+    /// Makes a sandbox in a new or empty folder; leaves nothing behind if it fails.
+    ///
+    /// # Errors
+    /// If the folder is not empty, a table cannot be read or divided, or the study would be
+    /// unsound.
+    pub fn make(folder: &Path, order: &Order) -> Result<Self> {
+        let existed = folder.exists();
+        if existed && std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some()) {
+            return Err(
+                Failure::setup("file_exists", format!("{} is not empty", folder.display()))
+                    .help("choose another folder, or remove it (tacit sandbox stop DIR first)"),
+            );
+        }
+        std::fs::create_dir_all(folder).map_err(|error| Failure::file(folder, &error))?;
+        let folder = folder.canonicalize().map_err(|error| Failure::file(folder, &error))?;
+        let made = fill(&folder, order);
+        if made.is_err() {
+            let _ = std::fs::remove_dir_all(&folder);
+            if existed {
+                let _ = std::fs::create_dir(&folder);
+            }
+        }
+        Ok(Self {
+            folder,
+            facts: made?,
+        })
+    }
+
+    /// Opens a sandbox that was made before.
+    ///
+    /// # Errors
+    /// If the folder is no sandbox.
+    pub fn open(folder: &Path) -> Result<Self> {
+        let path = folder.join("sandbox.toml");
+        let text = std::fs::read_to_string(&path).map_err(|_| {
+            let message = format!("{} is no sandbox", folder.display());
+            Failure::setup("no_sandbox", message)
+                .help("make one: tacit sandbox new DIR --table NAME=FILE")
+        })?;
+        let facts = toml::from_str(&text)
+            .map_err(|error| Failure::setup("no_sandbox", format!("{}: {error}", path.display())))?;
+        let folder = folder.canonicalize().map_err(|error| Failure::file(folder, &error))?;
+        Ok(Self { folder, facts })
+    }
+
+    /// The study.
+    pub fn study(&self) -> PathBuf {
+        self.folder.join("study.toml")
+    }
+
+    /// The analyst's key.
+    pub fn analyst_key(&self) -> PathBuf {
+        self.folder.join("analyst").join("key")
+    }
+
+    /// The parties that run as processes: the sites, then the dealer.
+    pub fn parties(&self) -> Vec<process::Party> {
+        let site = |name: &String| process::Party {
+            name: name.clone(),
+            folder: self.folder.join("sites").join(name),
+        };
+        let dealer = self.facts.dealer.then(|| process::Party {
+            name: "dealer".into(),
+            folder: self.folder.join("dealer"),
+        });
+        self.facts.sites.iter().map(site).chain(dealer).collect()
+    }
+}
+
+fn fill(folder: &Path, order: &Order) -> Result<Facts> {
+    let count = order.sites.len();
+    let engines = engines(order)?;
+    let dealer = engines.additive.is_some();
+    let mut facts = Facts {
+        sites: order.sites.clone(),
+        dealer,
+        ..Facts::default()
+    };
+
+    let mut tables = BTreeMap::new();
+    let mut most_rows = 1;
+    for table in &order.tables {
+        let inferred = runtime::block_on(tacit_sql::infer(&table.source))??;
+        let at = |warning: &String| format!("{}: {warning}", table.name);
+        facts.warnings.extend(inferred.warnings.iter().map(at));
+        most_rows = most_rows.max(inferred.rows);
+        let described = described(inferred.table, table)?;
+        if tables.insert(table.name.clone(), described).is_some() {
+            let message = format!("--table {}: named twice", table.name);
+            return Err(Failure::new(crate::error::Exit::Usage, "usage", message));
+        }
+    }
+
+    let folders: Vec<PathBuf> = order.sites.iter().map(|s| folder.join("sites").join(s)).collect();
+    for folder in &folders {
+        make_folder(&folder.join("data"))?;
+    }
+    let mut sources: Vec<BTreeMap<String, tacit_site::Source>> = vec![BTreeMap::new(); count];
+    for (site, table, part) in divide(order, &folders)? {
+        let rows = facts.rows.entry(order.sites[site].clone()).or_default();
+        rows.insert(table.clone(), part.rows);
+        sources[site].insert(table, part.source);
+    }
+
+    let ports = free_ports(count + usize::from(dealer))?;
+    let mut parties = Vec::new();
+    let mut keys = Vec::new();
+    for (site, name) in order.sites.iter().enumerate() {
+        let key = key::make(&folders[site].join("key"), false)?;
+        parties.push(party(name, Role::Site, &key, Some(ports[site])));
+        configure(&folders[site], name, "../../study.toml", std::mem::take(&mut sources[site]))?;
+        keys.push(key);
+    }
+    if dealer {
+        let home = folder.join("dealer");
+        make_folder(&home)?;
+        let key = key::make(&home.join("key"), false)?;
+        parties.push(party("dealer", Role::Dealer, &key, Some(ports[count])));
+        configure(&home, "dealer", "../study.toml", BTreeMap::new())?;
+    }
+    make_folder(&folder.join("analyst"))?;
+    let key = key::make(&folder.join("analyst").join("key"), false)?;
+    parties.push(party("analyst", Role::Analyst, &key, None));
+
+    let now = tacit_governance::Timestamp::now();
+    let document = Document {
+        version: STUDY_VERSION,
+        name: order.name.clone(),
+        description: Some("A sandbox: every party on one machine.".into()),
+        // A clock that is set back a little must not make a fresh sandbox invalid.
+        valid_from: day(now, -1),
+        valid_until: day(now, VALID_DAYS),
+        rows_at_most: power_of_ten(most_rows),
+        max_cells: None,
+        disclosure: order.disclosure.clone(),
+        engines,
+        parties,
+        tables,
+    };
+    let text = render::document::study(&document)
+        .map_err(|error| Failure::setup("study", format!("cannot be written: {error}")))?;
+    tacit_governance::Study::parse(text.as_bytes())?;
+    let path = folder.join("study.toml");
+    write(&path, &text)?;
+    for key in &keys {
+        sign(&path, key)?;
+    }
+    let text = toml::to_string(&facts)
+        .map_err(|error| Failure::setup("sandbox", format!("cannot be written: {error}")))?;
+    write(&folder.join("sandbox.toml"), &text)?;
+    Ok(facts)
+}
+
+/// The engines that fit the number of sites, or those that were named.
+fn engines(order: &Order) -> Result<Engines> {
+    let count = order.sites.len();
+    let first = |n: usize| EngineTerms {
+        compute: order.sites[..n.min(count)].to_vec(),
+    };
+    let all = [EngineKind::Rep3, EngineKind::Additive];
+    let named = order.engines.clone().unwrap_or_else(|| {
+        all.into_iter().filter(|&engine| engine != EngineKind::Rep3 || count >= 3).collect()
+    });
+    let compute = order.compute.unwrap_or(count.min(3));
+    if compute < 2 || compute > count {
+        let message = format!("--compute {compute}: with {count} sites it is from 2 to {count}");
+        return Err(Failure::new(crate::error::Exit::Usage, "usage", message));
+    }
+    let mut engines = Engines::default();
+    for engine in named {
+        match engine {
+            EngineKind::Rep3 if count < 3 => {
+                return Err(Failure::setup(
+                    "engine",
+                    format!("rep3 needs three sites to compute, and here are {count}"),
+                )
+                .help("--sites 3, or --engines additive"));
+            }
+            EngineKind::Rep3 => engines.rep3 = Some(first(3)),
+            EngineKind::Additive => {
+                engines.additive = Some(AdditiveTerms {
+                    compute: first(compute).compute,
+                    triples: "dealer".into(),
+                });
+            }
+            EngineKind::Clear => engines.clear = Some(first(3)),
+        }
+    }
+    Ok(engines)
+}
+
+/// The inferred table with its person column, under the name that the data have for it.
+fn described(mut inferred: Table, order: &TableOrder) -> Result<Table> {
+    if let Some(person) = &order.person {
+        inferred.person = Some(inferred.column(person)?.name.clone());
+    }
+    Ok(inferred)
+}
+
+struct Part {
+    source: tacit_site::Source,
+    rows: u64,
+}
+
+/// Divides every table; yields site, table and part.
+fn divide(order: &Order, folders: &[PathBuf]) -> Result<Vec<(usize, String, Part)>> {
+    let _ = (order, folders);
+    Ok(Vec::new())
+}
+
+fn configure(
+    folder: &Path,
+    name: &str,
+    study: &str,
+    tables: BTreeMap<String, tacit_site::Source>,
+) -> Result<()> {
+    let mut config = tacit_site::Config::parse(
+        &format!("name = {name:?}\nstudy = {study:?}\nkey = \"key\"\nreceipts = \"receipts.jsonl\"\n"),
+        Path::new(""),
+    )
+    .map_err(|error| Failure::setup("config", error))?;
+    config.tables = tables;
+    let text = toml::to_string(&config).map_err(|error| Failure::setup("config", error))?;
+    write(&folder.join("site.toml"), &text)
+}
+
+fn party(name: &str, role: Role, key: &KeyPair, port: Option<u16>) -> Party {
+    Party {
+        name: name.into(),
+        role,
+        key: key.public(),
+        address: port.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)).to_string()),
+    }
+}
+
+/// UDP ports of the loopback interface that nobody holds.
+fn free_ports(count: usize) -> Result<Vec<u16>> {
+    let span = usize::from(PORTS.end - PORTS.start);
+    let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let nanos = clock.map_or(0, |since| since.subsec_nanos() as usize);
+    let start = (nanos / 64 + std::process::id() as usize * 769) % span;
+    let mut held = Vec::new();
+    for step in 0..span {
+        let port = PORTS.start + ((start + step * 7) % span) as u16;
+        if let Ok(socket) = UdpSocket::bind((Ipv4Addr::LOCALHOST, port)) {
+            held.push((port, socket));
+        }
+        if held.len() == count {
+            return Ok(held.into_iter().map(|(port, _)| port).collect());
+        }
+    }
+    Err(Failure::setup("ports", "no free UDP ports on the loopback interface"))
+}
+
+/// The day in UTC, `days` from now.
+pub fn day(now: tacit_governance::Timestamp, days: i64) -> String {
+    let moment = now + jiff::SignedDuration::from_hours(24 * days);
+    moment.strftime("%Y-%m-%d").to_string()
+}
+
+/// The smallest power of ten that is at least `rows`.
+pub fn power_of_ten(rows: u64) -> u64 {
+    let mut power = 1_u64;
+    while power < rows {
+        power = power.saturating_mul(10);
+    }
+    power.max(10)
+}
+
+fn make_folder(path: &Path) -> Result<()> {
+    std::fs::create_dir_all(path).map_err(|error| Failure::file(path, &error))
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    std::fs::write(path, text).map_err(|error| Failure::file(path, &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bounds_are_powers_of_ten() {
+        assert_eq!(power_of_ten(1), 10);
+        assert_eq!(power_of_ten(1000), 1000);
+        assert_eq!(power_of_ten(1001), 10_000);
+    }
+
+    #[test]
+    fn ports_are_free_and_different() {
+        let mut ports = free_ports(6).unwrap();
+        ports.dedup();
+        assert_eq!(ports.len(), 6);
+    }
+}

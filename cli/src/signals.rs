@@ -1,0 +1,32 @@
+//! Ctrl-C and SIGTERM.
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::error::Exit;
+
+/// Calls `first` when the process is asked to end, once, on a thread of its own. Whoever asks a
+/// second time ends the process at once.
+pub fn on_interrupt(first: impl FnOnce() + Send + 'static) {
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
+        let Ok(runtime) = runtime else { return };
+        runtime.block_on(async {
+            let interrupt = signal(SignalKind::interrupt());
+            let (Ok(mut interrupt), Ok(mut terminate)) =
+                (interrupt, signal(SignalKind::terminate()))
+            else {
+                return;
+            };
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            first();
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            std::process::exit(Exit::Cancelled as i32);
+        });
+    });
+}
