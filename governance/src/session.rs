@@ -30,6 +30,13 @@ pub const LARGEST_TEXT: usize = 4 << 10;
 pub enum Request {
     /// Take part in a query.
     Ask(Ask),
+    /// Every party has accepted: open the link and run. The lead (the first compute party) gets
+    /// it first and answers with [`Phase::Joint`] once it has a place; then the others get it.
+    Start {
+        /// Restart epochs of all parties in link order, as their agreements state them. Each party
+        /// checks its own here and the others' against their agreements on the link.
+        epochs: Vec<u64>,
+    },
     /// Give up the query of this stream.
     Cancel,
     /// Say what time it is and which study is served.
