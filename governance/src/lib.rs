@@ -5,16 +5,20 @@
 //! - [`KeyPair`] and [`PublicKey`] say who a party is.
 //! - [`session`] holds the messages that parties exchange outside the circuit, and
 //!   [`SessionParties`] who is on the link of one query.
+//! - [`Receipts`] is a site's append-only record of what it took part in.
 
 mod check;
 mod document;
 mod error;
 mod files;
 pub mod keys;
+pub mod receipts;
+mod record;
 mod roster;
 pub mod session;
 mod signatures;
 mod study;
+mod write;
 
 pub use document::{
     AdditiveTerms, DEFAULT_MAX_CELLS, Document, EngineTerms, Engines, Party, Role, STUDY_VERSION,
@@ -22,6 +26,8 @@ pub use document::{
 pub use error::{Error, Result};
 pub use jiff::Timestamp;
 pub use keys::{KeyPair, PublicKey};
+pub use receipts::Receipts;
+pub use record::{Entry, Outcome, Record};
 pub use roster::{SessionParties, SessionParty};
 pub use signatures::{SignatureState, sign, signature_path, verify_all};
 pub use study::{LARGEST_STUDY, Study};

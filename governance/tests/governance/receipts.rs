@@ -1,0 +1,197 @@
+use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+
+use proptest::prelude::*;
+use tacit_governance::{Error, Outcome, Receipts, Record, Timestamp, receipts};
+use tacit_plan::Digest;
+
+fn record(number: u8, time: &str, outcome: Outcome) -> Record {
+    let time: Timestamp = time.parse().unwrap();
+    let mut record = Record::new(time, &[number; 32], "analyst", outcome);
+    record.sql = format!("SELECT {number}\nFROM t -- \"quoted\"");
+    record.bill = Some(serde_json::json!({ "rounds": 14 }));
+    record
+}
+
+fn released(number: u8) -> Record {
+    record(number, "2026-06-01T12:00:00Z", Outcome::Released)
+}
+
+fn written(path: &Path, count: u8) -> Vec<Digest> {
+    let mut receipts = Receipts::open(path).unwrap();
+    (0..count).map(|number| receipts.append(&released(number)).unwrap()).collect()
+}
+
+fn first_bad_line(path: &Path) -> u64 {
+    match receipts::verify(path, &[]) {
+        Err(Error::Receipts { line, .. }) => line,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn receipts_chain_and_come_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("receipts.jsonl");
+    let hashes = written(&path, 3);
+    let mode = fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let mut reopened = Receipts::open(&path).unwrap();
+    assert_eq!((reopened.count(), reopened.last(), reopened.note()), (3, hashes[2], None));
+    let last = reopened.append(&released(3)).unwrap();
+    let report = receipts::verify(&path, &hashes).unwrap();
+    assert_eq!((report.receipts, report.last, report.torn), (4, last, 0));
+    let mut seen = Vec::new();
+    receipts::read(&path, &mut |entry| {
+        seen.push(entry);
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!(seen[1].record, released(1));
+    assert_eq!(seen[1].previous, seen[0].hash);
+    // Anybody can check a hash: it is the SHA-256 of the line.
+    let text = fs::read_to_string(&path).unwrap();
+    assert_eq!(Digest::of_bytes(text.lines().next().unwrap().as_bytes()), hashes[0]);
+}
+
+#[test]
+fn a_changed_dropped_doubled_or_moved_line_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("receipts.jsonl");
+    written(&path, 4);
+    let text = fs::read_to_string(&path).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    let bad = |lines: &[&str]| {
+        fs::write(&path, lines.join("\n") + "\n").unwrap();
+        assert!(Receipts::open(&path).is_err());
+        first_bad_line(&path)
+    };
+    let altered = lines[1].replace("SELECT 1", "SELECT 9");
+    assert_eq!(bad(&[lines[0], &altered, lines[2], lines[3]]), 3);
+    assert_eq!(bad(&[lines[0], lines[2], lines[3]]), 2);
+    assert_eq!(bad(&[lines[0], lines[1], lines[1], lines[2]]), 3);
+    assert_eq!(bad(&[lines[1], lines[0], lines[2], lines[3]]), 1);
+    assert_eq!(bad(&[lines[0], "", lines[1]]), 2);
+    assert_eq!(bad(&["{}"]), 1);
+}
+
+#[test]
+fn a_cut_or_rewritten_end_shows_by_the_receipts_that_were_given_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("receipts.jsonl");
+    let hashes = written(&path, 3);
+    let text = fs::read_to_string(&path).unwrap();
+    let two: String = text.lines().take(2).map(|line| format!("{line}\n")).collect();
+    fs::write(&path, two).unwrap();
+    assert!(receipts::verify(&path, &[]).is_ok());
+    let error = receipts::verify(&path, &hashes).unwrap_err();
+    assert!(error.to_string().contains("was cut off"), "{error}");
+    // A fork: another third line.
+    Receipts::open(&path).unwrap().append(&released(8)).unwrap();
+    assert!(receipts::verify(&path, &hashes[..2]).is_ok());
+    assert!(receipts::verify(&path, &hashes).is_err());
+}
+
+#[test]
+fn a_torn_last_line_is_moved_aside_and_the_chain_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("receipts.jsonl");
+    let hashes = written(&path, 3);
+    let bytes = fs::read(&path).unwrap();
+    let torn = &bytes[..bytes.len() - 20];
+    fs::write(&path, torn).unwrap();
+    assert!(receipts::verify(&path, &[]).unwrap().torn > 0);
+    let mut receipts = Receipts::open(&path).unwrap();
+    assert!(receipts.note().unwrap().contains("cut off"));
+    assert_eq!((receipts.count(), receipts.last()), (2, hashes[1]));
+    assert!(folder.path().join("receipts.jsonl.torn-2").exists());
+    receipts.append(&released(2)).unwrap();
+    drop(receipts);
+    assert_eq!(receipts::verify(&path, &hashes).unwrap().receipts, 3);
+    assert_eq!(Receipts::open(&path).unwrap().note(), None);
+}
+
+#[test]
+fn a_second_process_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("receipts.jsonl");
+    let first = Receipts::open(&path).unwrap();
+    assert!(matches!(Receipts::open(&path), Err(Error::Locked(_))));
+    drop(first);
+    assert!(Receipts::open(&path).is_ok());
+}
+
+#[test]
+fn a_place_that_cannot_be_written_is_a_typed_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = Receipts::open(&folder.path().join("none/receipts.jsonl"));
+    assert!(matches!(missing, Err(Error::Io { .. })));
+    assert!(matches!(Receipts::open(folder.path()), Err(Error::Io { .. })));
+    let path = folder.path().join("receipts.jsonl");
+    let mut receipts = Receipts::open(&path).unwrap();
+    fs::remove_file(&path).unwrap();
+    let error = receipts.append(&released(0)).unwrap_err();
+    assert!(error.to_string().contains("cannot write"), "{error}");
+    assert_eq!(receipts.count(), 0);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_a_typed_error_and_nothing_counts() {
+    // Every write to this device fails as on a full disk.
+    let Ok(mut receipts) = Receipts::open(Path::new("/dev/full")) else {
+        return;
+    };
+    assert!(matches!(receipts.append(&released(0)), Err(Error::Io { .. })));
+    assert_eq!(receipts.count(), 0);
+}
+
+#[test]
+fn queries_of_a_day_are_counted_from_disk_and_each_session_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("receipts.jsonl");
+    let failed = || Outcome::Failed { reason: "north is gone".into() };
+    let mut receipts = Receipts::open(&path).unwrap();
+    for record in [
+        record(1, "2026-05-31T23:59:59Z", Outcome::Released),
+        record(2, "2026-06-01T00:00:00Z", Outcome::Released),
+        record(2, "2026-06-01T00:00:01Z", failed()),
+        record(3, "2026-06-01T10:00:00Z", Outcome::Cancelled),
+        record(4, "2026-06-01T11:00:00Z", Outcome::Refused { reason: "quota".into() }),
+        Record { analyst: "other".into(), ..record(5, "2026-06-01T12:00:00Z", Outcome::Released) },
+    ] {
+        receipts.append(&record).unwrap();
+    }
+    let count =
+        |receipts: &Receipts, time: &str| receipts.queries_on("analyst", time.parse().unwrap());
+    assert_eq!(count(&receipts, "2026-06-01T23:00:00Z"), 2);
+    drop(receipts);
+    let receipts = Receipts::open(&path).unwrap();
+    assert_eq!(count(&receipts, "2026-06-01T23:00:00Z"), 2);
+    assert_eq!(count(&receipts, "2026-05-31T01:00:00Z"), 1);
+    assert_eq!(count(&receipts, "2026-06-02T00:00:00Z"), 0);
+    assert_eq!(receipts.queries_on("other", "2026-06-01T00:00:00Z".parse().unwrap()), 1);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+    #[test]
+    fn a_flipped_bit_is_found_by_the_chain_or_by_the_hashes(at in 0_usize..10_000, bit in 0..8) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("receipts.jsonl");
+        let hashes = written(&path, 2);
+        let mut bytes = fs::read(&path).unwrap();
+        let at = at % bytes.len();
+        bytes[at] ^= 1_u8 << bit;
+        fs::write(&path, &bytes).unwrap();
+        prop_assert!(receipts::verify(&path, &hashes).is_err());
+    }
+
+    #[test]
+    fn hostile_files_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("receipts.jsonl");
+        fs::write(&path, &bytes).unwrap();
+        let _ = receipts::verify(&path, &[]);
+        let _ = Receipts::open(&path);
+    }
+}
