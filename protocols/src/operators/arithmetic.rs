@@ -27,8 +27,9 @@ pub fn subtract(b: &mut Builder, x: &[Bit], y: &[Bit]) -> Vec<Bit> {
 
 /// The most significant bit of the sum of `addends` modulo `2^w`: only the tree that leads to it.
 ///
-/// Rounds: carry-save levels (0 for two addends, 1 for three, 2 for four, 3 for five or six), then
-/// `1 + ceil(log2(w - 1))`. After the carry-save levels at most `3 (w - 1)` ANDs.
+/// `1 + ceil(log2(w - 1))` rounds and at most `3 (w - 1)` ANDs for two addends. Carry-save levels
+/// come before: 1 for three addends, 2 for four, 3 for five or six; the first of them costs no
+/// further round, because it leaves nothing to carry in the lowest position.
 ///
 /// # Panics
 /// If there is no addend, or the widths differ or are 0.

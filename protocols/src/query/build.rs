@@ -6,7 +6,7 @@ use tacit_mpc::{Bit, Builder, Circuit, Handle, Num};
 use tacit_plan::{Plan, Rows};
 
 use super::layout::{Below, Condition, Conversion, Layout};
-use super::{CHAIN, HIDDEN, TREE, VALUES, ZERO};
+use super::{CHAIN, CHAIN_WIDTH, HIDDEN, TREE, VALUES, ZERO};
 use crate::operators::{and_all, ceil_log2};
 use crate::{Error, Result};
 
@@ -73,7 +73,8 @@ impl Writer<'_> {
             return;
         }
         let signs = self.compare();
-        let shown = self.shown(&signs);
+        let pace = self.pace();
+        let shown = self.shown(&signs, pace.map(|[late, _]| late));
         let zeros: Vec<Bit> = self
             .layout
             .numbers
@@ -86,7 +87,7 @@ impl Writer<'_> {
 
         let all_shown = self.b.concat(&shown);
         let mut hidden = self.b.not(all_shown);
-        if let Some(nil) = self.wait(&signs, 1) {
+        if let Some([_, nil]) = pace {
             // Opened together with what is masked, not a round before.
             hidden = self.shift(hidden, nil);
         }
@@ -162,11 +163,10 @@ impl Writer<'_> {
     }
 
     /// For every number, the cells in which no rule hides it; all at the same depth.
-    fn shown(&mut self, signs: &[Bit]) -> Vec<Bit> {
+    fn shown(&mut self, signs: &[Bit], nil: Option<Bit>) -> Vec<Bit> {
         let passes: Vec<Bit> = (self.layout.conditions.iter())
             .map(|&condition| self.passes(condition, signs))
             .collect();
-        let nil = self.wait(signs, 0);
         let mut shown = Vec::with_capacity(self.layout.numbers.len());
         for number in &self.layout.numbers {
             let rules: Vec<Bit> = number.conditions.iter().map(|&c| passes[c]).collect();
@@ -183,22 +183,22 @@ impl Writer<'_> {
         shown
     }
 
-    /// One row of zero that is known no earlier than the rules of the largest plan would be, and
-    /// `more` rounds. `None` if there is nothing to wait for.
-    fn wait(&mut self, signs: &[Bit], more: usize) -> Option<Bit> {
-        let chain = 1 + ceil_log2(self.layout.width.saturating_sub(1));
+    /// Two rows of zero: the first is known when the rules of the largest plan would be, the second
+    /// a round later. `None` if there are no rows at all.
+    ///
+    /// One row is compared at full width and then waits for as long as the rules may take.
+    fn pace(&mut self) -> Option<[Bit; 2]> {
+        let &row = self.pooled.iter().find(|&&column| self.b.rows(column) > 0)?;
+        let row = self.b.slice(row, 0, 1);
+        let planes = self.b.to_bits(row, CHAIN_WIDTH);
+        let sign = planes[CHAIN_WIDTH - 1];
         let most = self.layout.numbers.iter().map(|n| n.conditions.len()).max();
-        let tree = ceil_log2(most.unwrap_or(0));
-        let needed = chain + tree;
-        let depth = needed.max(CHAIN + TREE) + more;
-        if depth == needed {
-            return None;
-        }
-        let &sign = signs.iter().find(|&&sign| self.b.rows(sign) > 0)?;
-        let first = self.b.slice(sign, 0, 1);
+        let chain = 1 + ceil_log2(self.layout.width.saturating_sub(1));
+        let rounds = TREE.max(chain.saturating_sub(CHAIN) + ceil_log2(most.unwrap_or(0)));
         let one = self.b.constant(1, 1);
-        let late = (chain..depth).fold(first, |bit, _| self.b.and(bit, one));
-        Some(self.b.xor(first, late))
+        let late = (0..rounds).fold(sign, |bit, _| self.b.and(bit, one));
+        let later = self.b.and(late, one);
+        Some([late, later].map(|bit| self.b.xor(sign, bit)))
     }
 
     /// The planes of all values and, beside each, where its number is shown.

@@ -24,9 +24,9 @@
 //!
 //! They are the same for every plan with counts of up to 32 bits and up to 16 rules on a
 //! number: [`CHAIN`] for the comparison and [`TREE`] for the rules, whatever the plan would get
-//! by with, so that rounds tell nothing and depend neither on groups nor on aggregates nor on rows.
-//! On `rep3` that is 14: enter 1, addends 1, chain 6, rules 4, mask 1, open 1. A plan that needs
-//! less waits with ANDs on a single row: one bit a round.
+//! by with, so that they depend neither on groups nor on aggregates nor on rows. On `rep3` that is
+//! 14: enter 1, addends 1, chain 6, rules 4, mask 1, open 1. What sets the pace is a comparison of
+//! full width on a single row and a chain of ANDs behind it: a few dozen bits in all.
 
 mod build;
 mod layout;
@@ -36,7 +36,10 @@ mod rounding;
 pub use build::{Parties, circuit};
 pub use open::{decode, inputs};
 
-/// Rounds of the carry chain for counts of 32 bits, one sign bit more: `1 + log2 32`.
+/// Bits of a comparison of counts of 32 bits, with its sign.
+const CHAIN_WIDTH: usize = 33;
+
+/// Rounds of its carry chain: `1 + log2 32`.
 const CHAIN: usize = 6;
 
 /// Rounds of the tree over 16 rules.

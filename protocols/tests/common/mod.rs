@@ -1,6 +1,8 @@
 //! Circuits of one operator on plain data, and what they cost.
 #![allow(dead_code)]
 
+pub mod plans;
+
 use std::collections::BTreeMap;
 
 use tacit_mpc::{Bit, Builder, Circuit, Column, Op, clear};
@@ -15,9 +17,7 @@ pub fn mask(width: usize) -> u64 {
 
 /// The planes of numbers.
 pub fn planes(numbers: &[u64], width: usize) -> Vec<Column> {
-    (0..width)
-        .map(|i| Column::bits(numbers.iter().map(|x| x >> i & 1 == 1)))
-        .collect()
+    (0..width).map(|i| Column::bits(numbers.iter().map(|x| x >> i & 1 == 1))).collect()
 }
 
 /// A circuit in which party 0 enters numbers of `width` bits as planes, `operator` computes, and
@@ -29,9 +29,8 @@ pub fn over_planes(
     operator: impl FnOnce(&mut Builder, &[Vec<Bit>]) -> Vec<Bit>,
 ) -> Circuit {
     let mut b = Builder::new();
-    let entered: Vec<Vec<Bit>> = (0..arguments)
-        .map(|_| (0..width).map(|_| b.enter(0, rows)).collect())
-        .collect();
+    let entered: Vec<Vec<Bit>> =
+        (0..arguments).map(|_| (0..width).map(|_| b.enter(0, rows)).collect()).collect();
     for plane in operator(&mut b, &entered) {
         b.reveal(plane, 1, "result");
     }
