@@ -33,7 +33,6 @@ pub fn lower(circuit: &Circuit, addends: usize) -> Circuit {
                         renamed[old as usize] = plane.id();
                     }
                 }
-                continue;
             }
             Op::ToNum => {
                 renamed[results.start as usize] = to_num(&mut b, &planes(&args), addends).id();

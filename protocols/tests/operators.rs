@@ -179,7 +179,7 @@ proptest! {
 
     #[test]
     fn multiply_is_multiplication(mut x in arguments(2)) {
-        x.0 = (x.0 + 1) / 2;
+        x.0 = x.0.div_ceil(2);
         let top = mask(x.0);
         x.1.iter_mut().flatten().for_each(|x| *x &= top);
         check(&x, |b, x| ops::multiply(b, &x[0], &x[1]), |x| x[0].wrapping_mul(x[1]) & top)?;

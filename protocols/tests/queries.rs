@@ -346,3 +346,15 @@ fn a_plan_without_rules_or_values_still_opens_statuses() {
     bare.numbers.clear();
     assert_eq!(open_all(&bare, &sites).numbers, Vec::<Vec<tacit_plan::Cell>>::new());
 }
+
+#[test]
+fn instructions_do_not_grow_with_cells() {
+    let count = |cells, addends| {
+        let circuit = circuit(&grouped(cells, 5, 32), &parties(3)).unwrap();
+        lower(&circuit, addends).instructions().len()
+    };
+    for addends in [1, 2, 5] {
+        assert_eq!(count(2, addends), count(10_000, addends));
+        assert!(count(2, addends) < 5000);
+    }
+}
