@@ -9,7 +9,9 @@ mod domain;
 mod error;
 mod form;
 pub mod literal;
+mod merge;
 mod open;
+mod outwards;
 mod plan;
 pub mod suggest;
 mod validate;
@@ -20,6 +22,7 @@ pub use digest::Digest;
 pub use disclosure::{Disclosure, DisclosureTerms};
 pub use domain::LARGEST_DOMAIN;
 pub use error::{Error, Result};
+pub use merge::{MOST_INFERRED_WORDS, Merged};
 pub use plan::{
     Cell, Input, InputColumns, Key, LocalQuery, Number, Opened, OutputColumn, Plan, Release, Role,
     Rows, Rule, Sort, Status, Test, VERSION,

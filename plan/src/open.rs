@@ -16,34 +16,22 @@ impl Plan {
             .numbers
             .iter()
             .map(|number| {
-                (0..self.cells())
-                    .map(|cell| self.open_cell(number, cell, pooled))
-                    .collect()
+                (0..self.cells()).map(|cell| self.open_cell(number, cell, pooled)).collect()
             })
             .collect();
         Opened { numbers }
     }
 
     fn open_cell(&self, number: &Number, cell: usize, pooled: &InputColumns) -> Cell {
-        let hidden = number
-            .hidden_by
-            .iter()
-            .any(|&test| self.fails(&self.tests[test], cell, pooled));
+        let hidden =
+            number.hidden_by.iter().any(|&test| self.fails(&self.tests[test], cell, pooled));
         if hidden {
-            return Cell {
-                status: Status::Hidden,
-                value: 0,
-            };
+            return Cell { status: Status::Hidden, value: 0 };
         }
         if self.pooled_value(pooled, number.count, cell) == 0 {
-            return Cell {
-                status: Status::Zero,
-                value: 0,
-            };
+            return Cell { status: Status::Zero, value: 0 };
         }
-        let value = number
-            .value
-            .map_or(0, |input| self.pooled_value(pooled, input, cell));
+        let value = number.value.map_or(0, |input| self.pooled_value(pooled, input, cell));
         Cell {
             status: Status::Shown,
             value: match number.rounding {
@@ -56,9 +44,7 @@ impl Plan {
     /// Whether a test hides what it guards in this cell.
     fn fails(&self, test: &Test, cell: usize, pooled: &InputColumns) -> bool {
         let plus = self.pooled_value(pooled, test.plus, cell);
-        let minus = test
-            .minus
-            .map_or(0, |input| self.pooled_value(pooled, input, cell));
+        let minus = test.minus.map_or(0, |input| self.pooled_value(pooled, input, cell));
         let Ok(value) = u64::try_from(plus - minus) else {
             return false;
         };
