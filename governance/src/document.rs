@@ -135,6 +135,7 @@ pub struct Document {
     #[serde(default)]
     pub disclosure: DisclosureTerms,
     /// The engines that are allowed.
+    #[serde(default)]
     pub engines: Engines,
     /// The parties, in the order that sessions keep.
     #[serde(rename = "party")]

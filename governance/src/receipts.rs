@@ -329,3 +329,39 @@ fn open_or_create(path: &Path) -> Result<(File, bool)> {
     let file = options.open(path).map_err(Error::io("create", path))?;
     Ok((file, true))
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    /// Receipts whose file takes no bytes.
+    fn over(file: File) -> Receipts {
+        Receipts {
+            path: PathBuf::from("receipts.jsonl"),
+            file,
+            length: 0,
+            sequence: 0,
+            last: Digest([0; 32]),
+            sessions: Sessions::new(),
+            note: None,
+            broken: false,
+        }
+    }
+
+    #[test]
+    fn a_full_disk_or_a_read_only_file_is_a_typed_error_and_nothing_is_recorded() {
+        let record = Record::new(Timestamp::UNIX_EPOCH, &[0; 32], "analyst", Outcome::Released);
+        // Every write to this device fails as on a full disk.
+        let full = OpenOptions::new().append(true).open("/dev/full").unwrap();
+        let read_only = File::open("/dev/null").unwrap();
+        for file in [full, read_only] {
+            let mut receipts = over(file);
+            let error = receipts.append(&record).unwrap_err();
+            assert!(matches!(error, Error::Io { doing: "write", .. }), "{error}");
+            assert_eq!((receipts.count(), receipts.last()), (0, Digest([0; 32])));
+            assert_eq!(receipts.queries_on("analyst", Timestamp::UNIX_EPOCH), 0);
+            let again = receipts.append(&record).unwrap_err().to_string();
+            assert!(again.contains("cannot write receipts.jsonl"), "{again}");
+        }
+    }
+}

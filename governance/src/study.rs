@@ -234,5 +234,5 @@ fn names<'a>(parties: impl Iterator<Item = &'a Party>) -> String {
 /// Line of a byte offset, from 1.
 fn line_at(bytes: &[u8], offset: usize) -> usize {
     let before = &bytes[..offset.min(bytes.len())];
-    1 + before.iter().filter(|byte| **byte == b'\n').count()
+    before.split(|byte| *byte == b'\n').count()
 }
