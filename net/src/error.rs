@@ -39,12 +39,65 @@ pub enum Error {
         /// The reason, at most 1 kB, never a value.
         reason: String,
     },
+    /// No channel to a peer could be set up.
+    #[error("{name} at {address}: {fault}")]
+    Unreachable {
+        /// Session index of the peer, where there is a session.
+        peer: Option<usize>,
+        /// Name of the peer.
+        name: String,
+        /// Its address, as far as known.
+        address: String,
+        /// What went wrong, and at which side.
+        fault: Fault,
+    },
+    /// The other side of a conversation left.
+    #[error("{name} ended the conversation: {cause}")]
+    Ended {
+        /// Name of the peer.
+        name: String,
+        /// What the transport said.
+        cause: String,
+    },
     /// The session was closed on this side.
     #[error("the session is closed")]
     Closed,
     /// A name, an address or a key that cannot be used.
     #[error("{0}")]
     Setup(String),
+}
+
+/// Why a peer cannot be reached.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Fault {
+    /// The peer does not know the key that this side presented.
+    #[error("it refused our key: is our key in its study?")]
+    RefusedOurKey,
+    /// The machine at that address holds another key than the one that is pinned.
+    #[error("it presented another key than the study pins")]
+    WrongKey,
+    /// The machine answers that no process listens on that port.
+    #[error("nothing listens there: is its service running?")]
+    NothingListens,
+    /// No answer at all.
+    #[error("no answer: is the machine up, the address right, and UDP let through?")]
+    Silent,
+    /// The peer answers but has no room for another connection or session.
+    #[error("it is busy")]
+    Busy,
+    /// The peer could be reached but did not take up this session.
+    #[error("it did not join the session in time")]
+    Absent,
+    /// The peer speaks another version of the protocol.
+    #[error("it speaks another protocol version")]
+    OtherProtocol,
+    /// There is no address to dial.
+    #[error("its address is not known")]
+    NoAddress,
+    /// Anything else the transport says.
+    #[error("{0}")]
+    Other(String),
 }
 
 impl Error {
@@ -57,7 +110,8 @@ impl Error {
                 Some(*peer)
             }
             Self::Aborted { by, culprit, .. } => Some(culprit.unwrap_or(*by)),
-            Self::Closed | Self::Setup(_) => None,
+            Self::Unreachable { peer, .. } => *peer,
+            Self::Ended { .. } | Self::Closed | Self::Setup(_) => None,
         }
     }
 

@@ -10,7 +10,7 @@
 //! | [`Simulated`] | the same mesh on a virtual clock: what the run would take on a LAN or a WAN |
 //! | [`Counted`] | the only place that counts rounds and bytes |
 //! | [`Tampered`], [`Cut`] | a party that lies or leaves, for tests |
-//! | `quic` | the real thing: one UDP port, mutual TLS 1.3 with pinned keys |
+//! | [`quic`] | the real thing: one UDP port, mutual TLS 1.3 with pinned keys |
 //!
 //! Every link obeys the same rules. A frame has the exact length that the receiver expects or it
 //! is refused before memory is taken. A peer that leaves or stalls is named, and whoever notices
@@ -20,12 +20,14 @@
 mod counted;
 mod error;
 mod link;
+mod mailbox;
 pub mod memory;
+pub mod quic;
 pub mod simulated;
 mod tampered;
 
 pub use counted::{Counted, Ledger, Traffic};
-pub use error::{Error, Result};
+pub use error::{Error, Fault, Result};
 pub use link::{Frames, Link, Round, Seed};
 pub use memory::Memory;
 pub use simulated::{Profile, Simulated};

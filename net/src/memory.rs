@@ -1,16 +1,13 @@
 //! A full mesh in one process: every party owns one inbox, and everybody else can post into it.
-//!
-//! One inbox for all peers, rather than one channel per pair, lets a party that waits for one peer
-//! see at once that another one aborts. Frames are moved, never copied.
+//! Frames are moved, never copied.
 
-use std::collections::VecDeque;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use crate::link::{check_round, clip};
+use crate::mailbox::{Inbox, Mailbox, Packet};
 use crate::{Error, Frames, Link, Result, Round, Seed};
 
 /// How long [`Memory`] waits for a frame unless told otherwise.
@@ -24,23 +21,14 @@ pub(crate) struct Stamp {
     pub(crate) end: u64,
 }
 
-#[derive(Debug)]
-enum Packet {
-    Data(Bytes, Stamp),
-    Abort { culprit: Option<usize>, reason: String },
-    Gone,
-}
-
 /// One party's end of an in-memory mesh. Made by [`mesh`].
 #[derive(Debug)]
 pub struct Memory {
     me: usize,
     seed: Seed,
     deadline: Duration,
-    inbox: Receiver<(usize, Packet)>,
-    outboxes: Vec<Sender<(usize, Packet)>>,
-    waiting: Vec<VecDeque<(Bytes, Stamp)>>,
-    gone: Vec<bool>,
+    mailbox: Mailbox<(Bytes, Stamp)>,
+    outboxes: Vec<Inbox<(Bytes, Stamp)>>,
     closed: bool,
 }
 
@@ -48,18 +36,17 @@ pub struct Memory {
 ///
 /// All pairwise seeds follow from `seed`: fixed for tests, random for anything else.
 pub fn mesh(parties: usize, seed: [u8; 32]) -> Vec<Memory> {
-    let (outboxes, inboxes): (Vec<_>, Vec<_>) = (0..parties).map(|_| channel()).unzip();
-    let end = |(me, inbox)| Memory {
+    let (outboxes, mailboxes): (Vec<_>, Vec<_>) =
+        (0..parties).map(|_| Mailbox::new(parties)).unzip();
+    let end = |(me, mailbox)| Memory {
         me,
         seed: Seed(seed),
         deadline: DEADLINE,
-        inbox,
+        mailbox,
         outboxes: outboxes.clone(),
-        waiting: vec![VecDeque::new(); parties],
-        gone: vec![false; parties],
         closed: false,
     };
-    inboxes.into_iter().enumerate().map(end).collect()
+    mailboxes.into_iter().enumerate().map(end).collect()
 }
 
 impl Memory {
@@ -82,7 +69,7 @@ impl Memory {
         check_round(&round, self.me, self.parties())?;
         for (to, frame) in round.send {
             // A peer that is gone is noticed where its frame is missed.
-            let _ = self.outboxes[to].send((self.me, Packet::Data(frame, stamp)));
+            let _ = self.outboxes[to].send((self.me, Packet::Data((frame, stamp))));
         }
         let result = self.collect(&round.expect);
         if let Err(error) = &result {
@@ -96,15 +83,7 @@ impl Memory {
         let end = Instant::now() + self.deadline;
         let mut frames = Vec::with_capacity(expect.len());
         for &(from, length) in expect {
-            let frame = loop {
-                if let Some(frame) = self.waiting[from].pop_front() {
-                    break frame;
-                }
-                if self.gone[from] {
-                    return Err(Error::Lost { peer: from, cause: "it left the session".into() });
-                }
-                self.receive(from, end)?;
-            };
+            let frame = self.mailbox.take(from, end, self.deadline)?;
             if frame.0.len() != length {
                 return Err(Error::Frame {
                     peer: from,
@@ -117,28 +96,7 @@ impl Memory {
         Ok(frames)
     }
 
-    /// Takes one packet out of the inbox, whoever sent it.
-    fn receive(&mut self, awaited: usize, end: Instant) -> Result<()> {
-        let left = end.saturating_duration_since(Instant::now());
-        match self.inbox.recv_timeout(left) {
-            Ok((from, Packet::Data(frame, stamp))) => {
-                self.waiting[from].push_back((frame, stamp));
-                Ok(())
-            }
-            Ok((by, Packet::Abort { culprit, reason })) => {
-                Err(Error::Aborted { by, culprit, reason })
-            }
-            Ok((from, Packet::Gone)) => {
-                self.gone[from] = true;
-                Ok(())
-            }
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-                Err(Error::Deadline { peer: awaited, seconds: self.deadline.as_secs() })
-            }
-        }
-    }
-
-    fn tell(&self, packet: impl Fn() -> Packet) {
+    fn tell(&self, packet: impl Fn() -> Packet<(Bytes, Stamp)>) {
         for (_, outbox) in self.outboxes.iter().enumerate().filter(|(to, _)| *to != self.me) {
             let _ = outbox.send((self.me, packet()));
         }
@@ -147,7 +105,7 @@ impl Memory {
 
 impl Drop for Memory {
     fn drop(&mut self) {
-        self.tell(|| Packet::Gone);
+        self.tell(|| Packet::Gone("it left the session".into()));
     }
 }
 

@@ -1,0 +1,357 @@
+//! [`Endpoint`]: a party's UDP port, its key, and the peers it lets in.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use quinn::{Connection, TokioRuntime};
+use rustls::sign::CertifiedKey;
+use tokio::runtime::{Handle, Runtime};
+
+use super::accept::{self, Configs};
+use super::connect::{self, Slot};
+use super::conversation::{Conversation, Incoming};
+use super::key::{PublicKey, SecretKey};
+use super::link::{LinkOptions, QuicLink};
+use super::rendezvous::Rendezvous;
+use super::tls::Allowed;
+use super::transport::{self, Buffers};
+use super::wire::{DONE, Flushing, Header, Outlet, Purpose};
+use crate::{Error, Fault, Result};
+
+/// Conversations that may wait to be taken up.
+const QUEUE: usize = 256;
+
+/// Connections that one key may hold at once: an analyst's concurrent queries, each a process.
+const CONNECTIONS_PER_KEY: usize = 256;
+
+/// How long a close waits for last frames to arrive.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// A party to talk to.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// Name for messages.
+    pub name: String,
+    /// Key that it must prove to hold.
+    pub key: PublicKey,
+    /// `host:port`; `None` for a party that does not listen and dials us.
+    pub address: Option<String>,
+}
+
+/// Settings of an [`Endpoint`].
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// This party's key.
+    pub key: SecretKey,
+    /// Where to listen; `None` for a party that only dials.
+    pub listen: Option<SocketAddr>,
+    /// A peer without a sign of life for this long is gone.
+    pub idle: Duration,
+    /// Interval of signs of life.
+    pub keep_alive: Duration,
+    /// How long [`Endpoint::request`] tries to connect.
+    pub connect: Duration,
+    /// Largest UDP payload to try on paths that are not loopback (up to 6400), for jumbo frames.
+    pub mtu: Option<u16>,
+    /// UDP buffer to ask the kernel for, in bytes for each direction.
+    pub buffer: usize,
+    /// Connections open at once, from all peers.
+    pub connections: usize,
+    /// Streams of sessions that nobody here has asked for yet.
+    pub parked: usize,
+    /// How long such a stream is kept.
+    pub patience: Duration,
+}
+
+impl Options {
+    /// Defaults: idle 4 s, signs of life every second, 10 s to connect, 8 MiB of UDP buffers,
+    /// 1024 connections, 512 parked streams for up to 60 s.
+    pub fn new(key: SecretKey) -> Self {
+        Self {
+            key,
+            listen: None,
+            idle: Duration::from_secs(4),
+            keep_alive: Duration::from_secs(1),
+            connect: Duration::from_secs(10),
+            mtu: None,
+            buffer: 8 << 20,
+            connections: 1024,
+            parked: 512,
+            patience: Duration::from_secs(60),
+        }
+    }
+
+    /// Listens on `address`.
+    #[must_use]
+    pub fn listen(mut self, address: SocketAddr) -> Self {
+        self.listen = Some(address);
+        self
+    }
+}
+
+/// What the tasks of an endpoint share.
+pub(super) struct Shared {
+    pub(super) options: Options,
+    pub(super) key: PublicKey,
+    pub(super) certified: Arc<CertifiedKey>,
+    pub(super) quinn: quinn::Endpoint,
+    pub(super) local: SocketAddr,
+    pub(super) allowed: Allowed,
+    pub(super) rendezvous: Rendezvous,
+    pub(super) flushing: Flushing,
+    pub(super) inbound: Mutex<HashMap<usize, (PublicKey, Connection)>>,
+    slots: Mutex<HashMap<(PublicKey, String), Arc<Slot>>>,
+    incoming: Mutex<SyncSender<Incoming>>,
+}
+
+impl Shared {
+    pub(super) fn slot(&self, peer: &Peer) -> Result<Arc<Slot>, Fault> {
+        let address = peer.address.clone().ok_or(Fault::NoAddress)?;
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(slots.entry((peer.key, address)).or_default().clone())
+    }
+
+    /// Notes an incoming connection; false if its key has too many or has just been taken off.
+    pub(super) fn admit(&self, key: PublicKey, connection: &Connection) -> bool {
+        let mut inbound = self.inbound.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.allowed.read().unwrap_or_else(PoisonError::into_inner).contains_key(&key);
+        let count = inbound.values().filter(|(other, _)| *other == key).count();
+        if !known || count >= CONNECTIONS_PER_KEY {
+            return false;
+        }
+        inbound.insert(connection.stable_id(), (key, connection.clone()));
+        true
+    }
+
+    pub(super) fn name_of(&self, key: &PublicKey) -> String {
+        let allowed = self.allowed.read().unwrap_or_else(PoisonError::into_inner);
+        allowed.get(key).cloned().unwrap_or_else(|| key.to_string())
+    }
+
+    /// Queues a conversation; if the queue is full or nobody listens it ends here.
+    pub(super) fn deliver(&self, incoming: Incoming) {
+        let queue = self.incoming.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Err(TrySendError::Full(incoming) | TrySendError::Disconnected(incoming)) =
+            queue.try_send(incoming)
+        {
+            tracing::warn!(peer = %incoming.name, "no room for another conversation");
+        }
+    }
+}
+
+/// A party's UDP port. Cheap to clone; the port is released, after a drain, with the last clone and
+/// the last link and conversation made from it.
+///
+/// Its methods block: call them from ordinary threads, not from inside an async runtime.
+#[derive(Clone)]
+pub struct Endpoint {
+    pub(super) shared: Arc<Shared>,
+    runtime: Arc<Guard>,
+    first: Arc<Mutex<Option<Receiver<Incoming>>>>,
+    buffers: Buffers,
+}
+
+impl Endpoint {
+    /// Opens the port and starts two threads for it.
+    ///
+    /// # Errors
+    /// [`Error::Setup`] if the port is in use or the key cannot be used.
+    pub fn bind(options: Options) -> Result<Self> {
+        let certified = options.key.certified()?;
+        let (socket, buffers) = transport::bind(&options)?;
+        let setup = |error: std::io::Error| Error::Setup(format!("cannot start: {error}"));
+        let local = socket.local_addr().map_err(setup)?;
+        let config = transport::endpoint(&options, local)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name("tacit-net")
+            .enable_all()
+            .build()
+            .map_err(setup)?;
+        let quinn = {
+            let _context = runtime.enter();
+            quinn::Endpoint::new(config, None, socket, Arc::new(TokioRuntime)).map_err(setup)?
+        };
+        let (sender, receiver) = sync_channel(QUEUE);
+        let listens = options.listen.is_some();
+        let shared = Arc::new(Shared {
+            key: options.key.public(),
+            rendezvous: Rendezvous::new(options.parked, options.patience),
+            options,
+            certified,
+            quinn: quinn.clone(),
+            local,
+            allowed: Arc::new(RwLock::new(BTreeMap::new())),
+            flushing: Flushing::default(),
+            inbound: Mutex::default(),
+            slots: Mutex::default(),
+            incoming: Mutex::new(sender),
+        });
+        if listens {
+            let configs = Configs::new(&shared)?;
+            quinn.set_server_config(Some(configs.far()));
+            runtime.spawn(accept::serve(Arc::downgrade(&shared), quinn.clone(), configs));
+        }
+        let flushing = shared.flushing.clone();
+        let runtime = Arc::new(Guard { runtime: Some(runtime), quinn, flushing });
+        let first = Arc::new(Mutex::new(Some(receiver)));
+        Ok(Self { shared, runtime, first, buffers })
+    }
+
+    /// This party's public key.
+    pub fn key(&self) -> PublicKey {
+        self.shared.key
+    }
+
+    /// The address that the port is bound to.
+    pub fn local_address(&self) -> SocketAddr {
+        self.shared.local
+    }
+
+    /// What the kernel gave for the UDP socket.
+    pub fn socket_buffers(&self) -> Buffers {
+        self.buffers
+    }
+
+    /// Replaces the set of keys that may connect, with the names they go by. Connections of keys
+    /// that are no longer in it are closed.
+    pub fn allow(&self, peers: impl IntoIterator<Item = (PublicKey, String)>) {
+        let peers: BTreeMap<PublicKey, String> = peers.into_iter().collect();
+        let inbound = self.shared.inbound.lock().unwrap_or_else(PoisonError::into_inner);
+        for (key, connection) in inbound.values() {
+            if !peers.contains_key(key) {
+                connection.close(DONE.into(), b"this key is no longer allowed");
+            }
+        }
+        *self.shared.allowed.write().unwrap_or_else(PoisonError::into_inner) = peers;
+    }
+
+    /// Connections open at this moment, dialed and accepted.
+    pub fn connections(&self) -> usize {
+        self.shared.quinn.open_connections()
+    }
+
+    /// Sets up this party's end of a session.
+    ///
+    /// # Errors
+    /// [`Error::Unreachable`] with the session index of a peer that could not be reached, or did
+    /// not join, within the deadline for connecting; [`Error::Aborted`] if a peer gave up
+    /// meanwhile; [`Error::Setup`] if this session is open here already.
+    pub fn link(&self, options: LinkOptions) -> Result<QuicLink> {
+        QuicLink::open(self, options)
+    }
+
+    /// Begins a conversation with its first message.
+    ///
+    /// # Errors
+    /// [`Error::Unreachable`], [`Error::Setup`] if the message is too long.
+    pub fn request(&self, peer: &Peer, message: Vec<u8>) -> Result<Conversation> {
+        let until = Instant::now() + self.shared.options.connect;
+        let (shared, target) = (self.shared.clone(), peer.clone());
+        let mut conversation = self.wait(peer, async move {
+            let header = Header::plain(Purpose::Conversation);
+            let arrival = connect::open(&shared, &target, header, until.into()).await?;
+            let outlet = Outlet::new(arrival.send, shared.flushing.begin());
+            Ok(Conversation::new(&shared, target.name, outlet, arrival.receive))
+        })?;
+        conversation.endpoint = Some(self.clone());
+        conversation.send(message)?;
+        Ok(conversation)
+    }
+
+    /// Conversations that peers begin. Those that began before the first call wait; a later call
+    /// takes over from an earlier one.
+    pub fn incoming(&self) -> Receiver<Incoming> {
+        let first = self.first.lock().unwrap_or_else(PoisonError::into_inner).take();
+        first.unwrap_or_else(|| {
+            let (sender, receiver) = sync_channel(QUEUE);
+            *self.shared.incoming.lock().unwrap_or_else(PoisonError::into_inner) = sender;
+            receiver
+        })
+    }
+
+    /// Connects to a peer if there is no connection yet, and gives the round-trip time.
+    ///
+    /// # Errors
+    /// [`Error::Unreachable`] with the [`Fault`], within about the idle time.
+    pub fn ping(&self, peer: &Peer) -> Result<Duration> {
+        let until = Instant::now() + self.shared.options.idle;
+        let (shared, target) = (self.shared.clone(), peer.clone());
+        self.wait(
+            peer,
+            async move { Ok(connect::connect(&shared, &target, until.into()).await?.rtt()) },
+        )
+    }
+
+    /// Runs a task on the endpoint's runtime and waits for it.
+    fn wait<T: Send + 'static>(
+        &self,
+        peer: &Peer,
+        task: impl Future<Output = Result<T, Fault>> + Send + 'static,
+    ) -> Result<T> {
+        let (sender, receiver) = sync_channel(1);
+        self.handle().spawn(async move {
+            let _ = sender.send(task.await);
+        });
+        let result = receiver.recv().map_err(|_| Error::Closed)?;
+        result.map_err(|fault| unreachable(None, peer, fault))
+    }
+
+    pub(super) fn handle(&self) -> &Handle {
+        self.runtime.handle()
+    }
+}
+
+impl std::fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Endpoint")
+            .field("key", &self.shared.key)
+            .field("local", &self.shared.local)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The error for a peer that cannot be reached.
+pub(super) fn unreachable(index: Option<usize>, peer: &Peer, fault: Fault) -> Error {
+    let address = peer.address.clone().unwrap_or_else(|| "an unknown address".into());
+    Error::Unreachable { peer: index, name: peer.name.clone(), address, fault }
+}
+
+/// Owns the runtime; when the last user is gone, sends out what is queued and closes.
+struct Guard {
+    runtime: Option<Runtime>,
+    quinn: quinn::Endpoint,
+    flushing: Flushing,
+}
+
+impl Guard {
+    fn handle(&self) -> &Handle {
+        self.runtime.as_ref().expect("the runtime lives as long as its guard").handle()
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let Some(runtime) = self.runtime.take() else { return };
+        let (quinn, flushing) = (self.quinn.clone(), self.flushing.clone());
+        let (sender, done) = sync_channel::<()>(1);
+        runtime.spawn(async move {
+            let end = Instant::now() + DRAIN;
+            while !flushing.idle() && Instant::now() < end {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            quinn.close(DONE.into(), b"done");
+            // Long enough for the close to leave; peers that miss it notice by the idle time.
+            let _ = tokio::time::timeout(Duration::from_millis(200), quinn.wait_idle()).await;
+            drop(sender);
+        });
+        let _ = done.recv_timeout(DRAIN + Duration::from_secs(1));
+        // On a thread of its own, so that an endpoint may be dropped anywhere. Once it ends, the
+        // port is free.
+        let stop = std::thread::spawn(move || runtime.shutdown_timeout(Duration::from_secs(1)));
+        let _ = stop.join();
+    }
+}

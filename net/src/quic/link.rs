@@ -1,0 +1,468 @@
+//! [`QuicLink`]: one party's end of a session over QUIC.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use quinn::Connection;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout, timeout_at};
+
+use super::connect;
+use super::endpoint::{Endpoint, Peer, Shared, unreachable};
+use super::rendezvous::{Arrival, Item, Place, place};
+use super::wire::{
+    End, FRAME, FlushGuard, FrameHead, Header, Inlet, Kind, Notice, Outlet, Purpose,
+};
+use crate::link::{check_round, clip};
+use crate::mailbox::{Inbox, Mailbox, Packet};
+use crate::{Error, Fault, Frames, Link, Result, Round, Seed};
+
+/// Longest message of [`QuicLink::hello`], in bytes.
+pub const HELLO: usize = 64 << 10;
+
+/// Frames up to this length are read before they are asked for, which saves a wake-up each.
+const EARLY: usize = 64 << 10;
+
+/// So many small frames may lie here before they are asked for.
+const AHEAD: u32 = 4;
+
+/// How long an abort notice is given to arrive.
+const TELL: Duration = Duration::from_secs(2);
+
+/// How long after a peer gave its stream up the reason may come.
+const REASON_DELAY: Duration = Duration::from_millis(100);
+
+/// What makes up a party's end of a session.
+#[derive(Clone, Debug)]
+pub struct LinkOptions {
+    /// Id of the session, the same at all parties and never used twice.
+    pub session: [u8; 32],
+    /// Restart epoch, the same at all parties; part of every seed.
+    pub epoch: u64,
+    /// This party's index in the session.
+    pub me: usize,
+    /// All parties in session order; `None` for this party and those it never talks to.
+    pub peers: Vec<Option<Peer>>,
+    /// How long to try to reach the peers.
+    pub connect_deadline: Duration,
+    /// How long a round may wait for its frames. A peer may be computing all that time; one that
+    /// is gone is noticed earlier, by the endpoint's idle time.
+    pub round_deadline: Duration,
+}
+
+/// A frame that is due from a peer.
+#[derive(Clone, Copy, Debug)]
+struct Due {
+    kind: Kind,
+    /// Exact for data, an upper bound for a hello.
+    length: usize,
+}
+
+impl Due {
+    fn fits(self, kind: Kind, length: usize) -> bool {
+        let right = match kind {
+            Kind::Data => length == self.length,
+            Kind::Hello => length <= self.length,
+        };
+        kind == self.kind && right
+    }
+
+    fn describe(kind: Kind, length: usize) -> String {
+        match kind {
+            Kind::Data => format!("a frame of {length} bytes"),
+            Kind::Hello => format!("a hello of {length} bytes"),
+        }
+    }
+}
+
+/// The channel to one peer.
+struct Channel {
+    outlet: Outlet,
+    dues: mpsc::UnboundedSender<Due>,
+    sent: u32,
+    reader: JoinHandle<()>,
+    connection: Connection,
+    stream: u64,
+}
+
+/// One party's end of a session over QUIC. Made by [`Endpoint::link`].
+///
+/// Dropping it delivers what was posted and then tells every peer that this party has left.
+pub struct QuicLink {
+    header: Header,
+    me: usize,
+    deadline: Duration,
+    mailbox: Mailbox<Item>,
+    channels: Vec<Option<Channel>>,
+    places: Vec<Place>,
+    closed: bool,
+    endpoint: Endpoint,
+}
+
+impl QuicLink {
+    pub(super) fn open(endpoint: &Endpoint, options: LinkOptions) -> Result<Self> {
+        let LinkOptions { session, epoch, me, peers, connect_deadline, round_deadline } = options;
+        if me >= peers.len() || peers[me].is_some() {
+            return Err(Error::Setup(format!("party {me} cannot be in a session like this")));
+        }
+        let header = Header { purpose: Purpose::Session, session, epoch };
+        let (inbox, mailbox) = Mailbox::new(peers.len());
+        let mut link = Self {
+            header,
+            me,
+            deadline: round_deadline,
+            mailbox,
+            channels: peers.iter().map(|_| None).collect(),
+            places: Vec::new(),
+            closed: false,
+            endpoint: endpoint.clone(),
+        };
+        let (sender, opened) = channel();
+        let until = Instant::now() + connect_deadline;
+        for (index, peer) in peers.iter().enumerate() {
+            if let Some(peer) = peer {
+                link.join(index, peer, &inbox, until, sender.clone())?;
+            }
+        }
+        drop(sender);
+        for (index, result) in opened {
+            match result {
+                Ok(channel) => link.channels[index] = Some(channel),
+                Err(fault) => {
+                    let peer = peers[index].as_ref().ok_or(Error::Closed)?;
+                    let error = unreachable(Some(index), peer, fault);
+                    // If others gave up first, theirs is the cause.
+                    let error = link.mailbox.verdict().err().unwrap_or(error);
+                    let (culprit, reason) = error.verdict();
+                    link.abort(culprit, &reason);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(link)
+    }
+
+    /// Starts setting up the channel to one peer.
+    fn join(
+        &mut self,
+        index: usize,
+        peer: &Peer,
+        inbox: &Inbox<Item>,
+        until: Instant,
+        opened: Sender<(usize, Result<Channel, Fault>)>,
+    ) -> Result<()> {
+        let shared = self.endpoint.shared.clone();
+        let dials = match (&peer.address, shared.options.listen) {
+            (None, None) => {
+                let name = &peer.name;
+                return Err(Error::Setup(format!("neither {name} nor this party listens")));
+            }
+            (None, Some(_)) => false,
+            (Some(_), None) => true,
+            (Some(_), Some(_)) => shared.key < peer.key,
+        };
+        let place = place(peer.key, &self.header);
+        let Some(arrival) = shared.rendezvous.open(place, index, inbox.clone(), !dials) else {
+            return Err(Error::Setup("this session is open already".into()));
+        };
+        self.places.push(place);
+        let (header, peer, inbox) = (self.header, peer.clone(), inbox.clone());
+        self.endpoint.handle().spawn(async move {
+            let arrival = if dials {
+                connect::open(&shared, &peer, header, until.into()).await
+            } else {
+                await_peer(&shared, &peer, arrival, until).await
+            };
+            let channel = arrival.map(|arrival| Channel::new(&shared, index, arrival, inbox));
+            let _ = opened.send((index, channel));
+        });
+        Ok(())
+    }
+
+    /// Sends a message to every peer and gives theirs by session index (`None` for this party and
+    /// those without a channel): the agreement before the first round. Not part of the payload.
+    ///
+    /// # Errors
+    /// As [`Link::exchange`]; [`Error::Setup`] if the message is longer than [`HELLO`].
+    pub fn hello(&mut self, message: &[u8], deadline: Duration) -> Result<Vec<Option<Bytes>>> {
+        if self.closed {
+            return Err(Error::Closed);
+        }
+        if message.len() > HELLO {
+            let length = message.len();
+            return Err(Error::Setup(format!("a hello of {length} bytes exceeds {HELLO}")));
+        }
+        let peers: Vec<usize> =
+            (0..self.channels.len()).filter(|&peer| self.channels[peer].is_some()).collect();
+        let message = Bytes::copy_from_slice(message);
+        for &peer in &peers {
+            self.post(peer, Kind::Hello, message.clone())?;
+            self.due(peer, Due { kind: Kind::Hello, length: HELLO })?;
+        }
+        let mut messages = vec![None; self.channels.len()];
+        let result = (|| {
+            let end = Instant::now() + deadline;
+            for peer in peers {
+                let due = Due { kind: Kind::Hello, length: HELLO };
+                messages[peer] = Some(self.take(peer, due, end, deadline)?);
+            }
+            Ok(())
+        })();
+        self.settle(result)?;
+        Ok(messages)
+    }
+
+    /// Changes how long a round may wait for its frames.
+    pub fn set_deadline(&mut self, deadline: Duration) {
+        self.deadline = deadline;
+    }
+
+    fn channel(&mut self, peer: usize) -> Result<&mut Channel> {
+        let channel = self.channels.get_mut(peer).and_then(Option::as_mut);
+        channel.ok_or_else(|| Error::Setup(format!("there is no channel to party {peer}")))
+    }
+
+    fn post(&mut self, peer: usize, kind: Kind, body: Bytes) -> Result<()> {
+        let length = u32::try_from(body.len())
+            .map_err(|_| Error::Setup(format!("a frame to party {peer} exceeds 4 GiB")))?;
+        let channel = self.channel(peer)?;
+        let head = FrameHead { round: channel.sent, kind, length };
+        channel.sent = channel.sent.wrapping_add(1);
+        channel.outlet.send(head.encode(), body);
+        Ok(())
+    }
+
+    fn due(&mut self, peer: usize, due: Due) -> Result<()> {
+        // If the reader is gone, its last packet says why.
+        let _ = self.channel(peer)?.dues.send(due);
+        Ok(())
+    }
+
+    fn take(&mut self, peer: usize, due: Due, end: Instant, limit: Duration) -> Result<Bytes> {
+        let (kind, bytes) = self.mailbox.take(peer, end, limit)?;
+        if due.fits(kind, bytes.len()) {
+            return Ok(bytes);
+        }
+        Err(Error::Frame {
+            peer,
+            expected: Due::describe(due.kind, due.length),
+            got: Due::describe(kind, bytes.len()),
+        })
+    }
+
+    /// Ends the session at all parties if something failed at this one.
+    fn settle<T>(&mut self, result: Result<T>) -> Result<T> {
+        if let Err(error) = &result {
+            let (culprit, reason) = error.verdict();
+            self.abort(culprit, &reason);
+        }
+        result
+    }
+}
+
+impl Link for QuicLink {
+    fn me(&self) -> usize {
+        self.me
+    }
+
+    fn parties(&self) -> usize {
+        self.channels.len()
+    }
+
+    fn exchange(&mut self, round: Round) -> Result<Frames> {
+        if self.closed {
+            return Err(Error::Closed);
+        }
+        check_round(&round, self.me, self.parties())?;
+        let all = round.send.iter().map(|(to, _)| to).chain(round.expect.iter().map(|(p, _)| p));
+        for &peer in all {
+            self.channel(peer)?;
+        }
+        for &(from, length) in &round.expect {
+            self.due(from, Due { kind: Kind::Data, length })?;
+        }
+        for (to, frame) in round.send {
+            self.post(to, Kind::Data, frame)?;
+        }
+        let (end, limit) = (Instant::now() + self.deadline, self.deadline);
+        let frames = round
+            .expect
+            .iter()
+            .map(|&(from, length)| self.take(from, Due { kind: Kind::Data, length }, end, limit));
+        let frames = frames.collect();
+        self.settle(frames)
+    }
+
+    fn seed(&mut self, peer: usize) -> Result<Seed> {
+        let Header { session, epoch, .. } = self.header;
+        let channel = self.channel(peer)?;
+        let mut context = Vec::with_capacity(48);
+        context.extend_from_slice(&session);
+        context.extend_from_slice(&epoch.to_le_bytes());
+        context.extend_from_slice(&channel.stream.to_le_bytes());
+        let mut seed = Seed([0; 32]);
+        channel
+            .connection
+            .export_keying_material(&mut seed.0, b"tacit seed", &context)
+            .map_err(|_| Error::Lost { peer, cause: "no seed can be drawn from it".into() })?;
+        Ok(seed)
+    }
+
+    fn abort(&mut self, culprit: Option<usize>, reason: &str) {
+        if std::mem::replace(&mut self.closed, true) {
+            return;
+        }
+        let notice = Notice { culprit: culprit.map(|c| c as u64), reason: clip(reason) };
+        let Ok(body) = postcard::to_stdvec(&notice) else { return };
+        let header = Header { purpose: Purpose::Abort, ..self.header };
+        let message: Bytes = [&header.encode()[..], &body].concat().into();
+        for channel in self.channels.iter_mut().filter_map(Option::take) {
+            let guard = self.endpoint.shared.flushing.begin();
+            self.endpoint.handle().spawn(tell(channel, message.clone(), guard));
+        }
+    }
+}
+
+impl Drop for QuicLink {
+    fn drop(&mut self) {
+        for place in &self.places {
+            self.endpoint.shared.rendezvous.close(place);
+        }
+    }
+}
+
+impl std::fmt::Debug for QuicLink {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let parties = self.channels.len();
+        f.debug_struct("QuicLink")
+            .field("me", &self.me)
+            .field("parties", &parties)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for Channel {
+    fn drop(&mut self) {
+        self.reader.abort();
+    }
+}
+
+impl Channel {
+    fn new(shared: &Arc<Shared>, peer: usize, arrival: Arrival, inbox: Inbox<Item>) -> Self {
+        let Arrival { send, receive, connection, stream } = arrival;
+        let (dues, due) = mpsc::unbounded_channel();
+        let idle = shared.options.idle;
+        Self {
+            outlet: Outlet::new(send, shared.flushing.begin()),
+            dues,
+            sent: 0,
+            reader: tokio::spawn(async move {
+                let last = match read(receive, due, &inbox, peer).await {
+                    Ok(packet) => packet,
+                    Err(End::Reset(code)) => {
+                        sleep(REASON_DELAY).await;
+                        Packet::Gone(End::Reset(code).cause(idle))
+                    }
+                    Err(end) => Packet::Gone(end.cause(idle)),
+                };
+                let _ = inbox.send((peer, last));
+            }),
+            connection,
+            stream,
+        }
+    }
+}
+
+/// Reads frames for as long as the peer keeps to the rules; gives the packet that ends it.
+async fn read(
+    mut inlet: Inlet,
+    mut dues: mpsc::UnboundedReceiver<Due>,
+    inbox: &Inbox<Item>,
+    peer: usize,
+) -> Result<Packet<Item>, End> {
+    // Dues whose frames have not come, or the number of frames that came before their dues.
+    let mut waiting: VecDeque<Due> = VecDeque::new();
+    let mut ahead = 0u32;
+    let mut round = 0u32;
+    loop {
+        let head = FrameHead::decode(&inlet.array::<FRAME>().await?);
+        let Some(FrameHead { kind, length, .. }) = head.filter(|head| head.round == round) else {
+            let got = match head {
+                Some(head) => format!("frame {}", head.round),
+                None => "a frame of unknown kind".into(),
+            };
+            return Ok(Packet::Bad { expected: format!("frame {round}"), got });
+        };
+        round = round.wrapping_add(1);
+        let length = length as usize;
+        let early = length <= EARLY;
+        loop {
+            while let Ok(due) = dues.try_recv() {
+                waiting.push_back(due);
+            }
+            while ahead > 0 && waiting.pop_front().is_some() {
+                ahead -= 1;
+            }
+            if !waiting.is_empty() || (early && ahead < AHEAD) {
+                break;
+            }
+            match dues.recv().await {
+                Some(due) => waiting.push_back(due),
+                None => return Ok(Packet::Gone("the session is over".into())),
+            }
+        }
+        match waiting.pop_front() {
+            Some(due) if !due.fits(kind, length) => {
+                let expected = Due::describe(due.kind, due.length);
+                return Ok(Packet::Bad { expected, got: Due::describe(kind, length) });
+            }
+            Some(_) => {}
+            None => ahead += 1,
+        }
+        let bytes = inlet.bytes(length).await?;
+        let _ = inbox.send((peer, Packet::Data((kind, bytes))));
+    }
+}
+
+/// Waits for the stream of a peer that dials; if none comes, finds out why.
+async fn await_peer(
+    shared: &Arc<Shared>,
+    peer: &Peer,
+    arrival: oneshot::Receiver<Arrival>,
+    until: Instant,
+) -> Result<Arrival, Fault> {
+    let diagnosis = async {
+        let left = until.saturating_duration_since(Instant::now());
+        sleep(left / 2).await;
+        match peer.address {
+            None => None,
+            Some(_) => connect::connect(shared, peer, until.into()).await.err(),
+        }
+    };
+    tokio::pin!(diagnosis);
+    let absent = |fault: Option<Fault>| fault.unwrap_or(Fault::Absent);
+    let mut arrival = std::pin::pin!(timeout_at(until.into(), arrival));
+    tokio::select! {
+        result = &mut arrival => result.ok().and_then(Result::ok).ok_or(Fault::Absent),
+        fault = &mut diagnosis => match fault {
+            Some(fault) if connect::is_final(&fault) => Err(fault),
+            fault => arrival.await.ok().and_then(Result::ok).ok_or_else(|| absent(fault)),
+        }
+    }
+}
+
+/// Sends an abort notice, and ends the stream only when the peer has it.
+async fn tell(mut channel: Channel, message: Bytes, _guard: FlushGuard) {
+    let told = async {
+        let mut stream = channel.connection.open_uni().await.ok()?;
+        stream.write_chunk(message).await.ok()?;
+        stream.finish().ok()?;
+        stream.stopped().await.ok()
+    };
+    let _ = timeout(TELL, told).await;
+    channel.outlet.cancel();
+}

@@ -1,0 +1,144 @@
+//! Where the two ends of a session meet: streams that came before anybody asked for them, and
+//! links that wait for a stream.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use quinn::{Connection, SendStream};
+use tokio::sync::oneshot;
+
+use super::key::PublicKey;
+use super::wire::{Header, Inlet};
+use crate::mailbox::{Inbox, Packet};
+
+/// One peer's end of one session.
+pub(super) type Place = (PublicKey, [u8; 32], u64);
+
+/// A frame as it is queued for a link: whether it is a hello, and its bytes.
+pub(super) type Item = (super::wire::Kind, bytes::Bytes);
+
+/// A session's stream to one peer, header and acknowledgement done.
+pub(super) struct Arrival {
+    pub(super) send: SendStream,
+    pub(super) receive: Inlet,
+    pub(super) connection: Connection,
+    /// Number of the stream on its connection; the same on both ends.
+    pub(super) stream: u64,
+}
+
+/// The key under which a session is kept.
+pub(super) fn place(peer: PublicKey, header: &Header) -> Place {
+    (peer, header.session, header.epoch)
+}
+
+#[derive(Default)]
+struct Tables {
+    desks: HashMap<Place, (usize, Inbox<Item>)>,
+    waiting: HashMap<Place, oneshot::Sender<Arrival>>,
+    parked: HashMap<Place, Arrival>,
+}
+
+/// Bounded tables, shared by the link side and the accepting side.
+pub(super) struct Rendezvous {
+    tables: Mutex<Tables>,
+    limit: usize,
+    pub(super) patience: Duration,
+}
+
+/// How a stream was received.
+pub(super) enum Taken {
+    /// A link has it.
+    Now,
+    /// It is kept until a link asks for it.
+    Parked,
+}
+
+impl Rendezvous {
+    pub(super) fn new(limit: usize, patience: Duration) -> Self {
+        Self { tables: Mutex::default(), limit, patience }
+    }
+
+    fn tables(&self) -> MutexGuard<'_, Tables> {
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Opens a link's desk for notices from a peer, and with `awaits` a promise of the peer's
+    /// stream; `None` if this session is open already.
+    pub(super) fn open(
+        &self,
+        place: Place,
+        index: usize,
+        inbox: Inbox<Item>,
+        awaits: bool,
+    ) -> Option<oneshot::Receiver<Arrival>> {
+        let mut tables = self.tables();
+        if tables.desks.contains_key(&place) {
+            return None;
+        }
+        tables.desks.insert(place, (index, inbox));
+        let (sender, receiver) = oneshot::channel();
+        if awaits {
+            match tables.parked.remove(&place) {
+                Some(arrival) => drop(sender.send(arrival)),
+                None => drop(tables.waiting.insert(place, sender)),
+            }
+        }
+        Some(receiver)
+    }
+
+    /// Closes a desk and whatever still waits behind it.
+    pub(super) fn close(&self, place: &Place) {
+        let mut tables = self.tables();
+        tables.desks.remove(place);
+        tables.waiting.remove(place);
+        tables.parked.remove(place);
+    }
+
+    /// Hands a notice to the link that it is meant for; nothing happens if there is none.
+    pub(super) fn notify(&self, place: &Place, packet: Packet<Item>) {
+        if let Some((index, inbox)) = self.tables().desks.get(place) {
+            let _ = inbox.send((*index, packet));
+        }
+    }
+
+    /// Whether there is room for a stream: a link waits for it, or it can be parked.
+    pub(super) fn has_room(&self, place: &Place) -> bool {
+        let tables = self.tables();
+        let from_peer = tables.parked.keys().filter(|(key, ..)| *key == place.0).count();
+        tables.waiting.contains_key(place)
+            || (!tables.parked.contains_key(place)
+                && !tables.desks.contains_key(place)
+                && tables.parked.len() < self.limit
+                && from_peer < self.limit.div_ceil(2))
+    }
+
+    /// Gives a stream to the link that waits for it, or parks it.
+    pub(super) fn arrive(&self, place: Place, mut arrival: Arrival) -> Option<Taken> {
+        let mut tables = self.tables();
+        if let Some(sender) = tables.waiting.remove(&place) {
+            match sender.send(arrival) {
+                Ok(()) => return Some(Taken::Now),
+                Err(back) => arrival = back,
+            }
+        }
+        if tables.parked.len() >= self.limit
+            || tables.parked.contains_key(&place)
+            || tables.desks.contains_key(&place)
+        {
+            return None;
+        }
+        tables.parked.insert(place, arrival);
+        Some(Taken::Parked)
+    }
+
+    /// Drops a parked stream if it is still the one that was parked.
+    pub(super) fn expire(&self, place: &Place, connection: usize, stream: u64) {
+        let mut tables = self.tables();
+        if tables.parked.get(place).is_some_and(|arrival| {
+            arrival.stream == stream && arrival.connection.stable_id() == connection
+        }) {
+            tables.parked.remove(place);
+        }
+    }
+}

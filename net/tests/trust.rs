@@ -1,0 +1,179 @@
+//! Who may connect, and what a stranger can do.
+
+mod common;
+
+use std::net::UdpSocket;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use common::{ANY, World, all_to_all, key, options};
+use tacit_net::quic::{Endpoint, MESSAGE, Peer};
+use tacit_net::{Error, Fault};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn fault(error: Error) -> Fault {
+    match error {
+        Error::Unreachable { fault, .. } => fault,
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn an_unknown_key_is_refused_and_told_so() {
+    let world = World::new(1, 0);
+    let stranger = Endpoint::bind(options(7)).unwrap();
+    let error = stranger.ping(&world.peers[0]).unwrap_err();
+    assert!(error.to_string().contains("is our key in its study?"), "{error}");
+    assert_eq!(fault(error), Fault::RefusedOurKey);
+    world.endpoints[0].allow([(stranger.key(), "new".into())]);
+    stranger.ping(&world.peers[0]).unwrap();
+}
+
+#[test]
+fn a_key_taken_off_the_list_is_cut_off() {
+    let world = World::new(1, 1);
+    let conversation = world.endpoints[1].request(&world.peers[0], b"hi".to_vec()).unwrap();
+    world.endpoints[0].allow([]);
+    let error = conversation.receive(3 * SECOND).unwrap_err();
+    assert!(matches!(error, Error::Ended { .. }), "{error}");
+    let again = world.endpoints[1].ping(&world.peers[0]).unwrap_err();
+    assert_eq!(fault(again), Fault::RefusedOurKey);
+}
+
+#[test]
+fn another_server_key_is_told_apart() {
+    let world = World::new(1, 1);
+    let wrong = Peer { key: key(50).public(), ..world.peers[0].clone() };
+    let error = world.endpoints[1].ping(&wrong).unwrap_err();
+    assert!(error.to_string().contains("another key than the study pins"), "{error}");
+    assert_eq!(fault(error), Fault::WrongKey);
+}
+
+#[test]
+fn a_closed_port_is_told_apart() {
+    let world = World::new(0, 1);
+    let free = UdpSocket::bind(ANY).unwrap().local_addr().unwrap();
+    let peer = Peer { name: "a".into(), key: key(1).public(), address: Some(free.to_string()) };
+    let start = Instant::now();
+    assert_eq!(fault(world.endpoints[0].ping(&peer).unwrap_err()), Fault::NothingListens);
+    assert!(start.elapsed() < 3 * SECOND);
+}
+
+#[test]
+fn a_silent_port_and_an_unknown_address_are_told_apart() {
+    let world = World::new(0, 1);
+    let socket = UdpSocket::bind(ANY).unwrap();
+    let address = Some(socket.local_addr().unwrap().to_string());
+    let mut peer = Peer { name: "a".into(), key: key(1).public(), address };
+    assert_eq!(fault(world.endpoints[0].ping(&peer).unwrap_err()), Fault::Silent);
+    peer.address = Some("no such host:1".into());
+    assert!(matches!(fault(world.endpoints[0].ping(&peer).unwrap_err()), Fault::Other(_)));
+    peer.address = None;
+    assert_eq!(fault(world.endpoints[0].ping(&peer).unwrap_err()), Fault::NoAddress);
+}
+
+#[test]
+fn a_port_in_use_is_said_to_be_in_use() {
+    let taken = UdpSocket::bind(ANY).unwrap();
+    let error = Endpoint::bind(options(0).listen(taken.local_addr().unwrap())).unwrap_err();
+    assert!(error.to_string().contains("the port is in use"), "{error}");
+}
+
+#[test]
+fn hostile_datagrams_do_not_disturb_a_session() {
+    let world = World::new(2, 0);
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    thread::scope(|scope| {
+        for endpoint in &world.endpoints {
+            let (address, stop) = (endpoint.local_address(), &stop);
+            scope.spawn(move || {
+                let socket = UdpSocket::bind(ANY).unwrap();
+                let mut state = 1u64;
+                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    let mut bytes = vec![0; 1 + (state % 1400) as usize];
+                    for byte in &mut bytes {
+                        // xorshift64
+                        state ^= state << 13;
+                        state ^= state >> 7;
+                        state ^= state << 17;
+                        *byte = state as u8;
+                    }
+                    // Half of them look like the first packet of a connection.
+                    if state % 2 == 0 && bytes.len() > 10 {
+                        bytes[0] |= 0xc0;
+                        bytes[1..5].copy_from_slice(&[0, 0, 0, 1]);
+                    }
+                    let _ = socket.send_to(&bytes, address);
+                    thread::sleep(Duration::from_micros(200));
+                }
+            });
+        }
+        world.run(1, |mut link| {
+            for _ in 0..200 {
+                all_to_all(&mut link, 2000).unwrap();
+            }
+        });
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+}
+
+#[test]
+fn a_conversation_goes_both_ways_and_its_end_is_seen() {
+    let world = World::new(1, 1);
+    let incoming = world.endpoints[0].incoming();
+    let analyst = world.endpoints[1].request(&world.peers[0], b"question".to_vec()).unwrap();
+    let site = incoming.recv_timeout(3 * SECOND).unwrap();
+    assert_eq!((site.from, site.name.as_str()), (world.peers[1].key, "site-1"));
+    let site = site.conversation;
+    assert_eq!(site.receive(3 * SECOND).unwrap().unwrap(), b"question");
+    assert_eq!(site.receive(Duration::from_millis(20)).unwrap(), None);
+    let big = vec![5; MESSAGE];
+    site.send(big.clone()).unwrap();
+    site.send(Vec::new()).unwrap();
+    assert!(matches!(site.send(vec![0; MESSAGE + 1]), Err(Error::Setup(_))));
+    assert_eq!(analyst.receive(3 * SECOND).unwrap().unwrap(), big);
+    assert_eq!(analyst.receive(3 * SECOND).unwrap().unwrap(), b"");
+    assert!(!site.ended());
+    // The analyst cancels.
+    drop(analyst);
+    let start = Instant::now();
+    assert!(matches!(site.receive(3 * SECOND), Err(Error::Ended { .. })));
+    assert!(start.elapsed() < SECOND);
+    assert!(site.ended());
+}
+
+#[test]
+fn what_was_sent_before_the_end_of_a_conversation_arrives() {
+    let world = World::new(1, 1);
+    let incoming = world.endpoints[0].incoming();
+    let analyst = world.endpoints[1].request(&world.peers[0], b"question".to_vec()).unwrap();
+    let site = incoming.recv_timeout(3 * SECOND).unwrap().conversation;
+    for i in 0..20 {
+        site.send(vec![i; 500_000]).unwrap();
+    }
+    drop(site);
+    for i in 0..20 {
+        assert_eq!(analyst.receive(3 * SECOND).unwrap().unwrap(), vec![i; 500_000]);
+    }
+    assert!(matches!(analyst.receive(3 * SECOND), Err(Error::Ended { .. })));
+}
+
+#[test]
+fn a_vanished_peer_ends_a_conversation() {
+    let mut world = World::new(1, 1);
+    let incoming = world.endpoints[0].incoming();
+    let analyst = world.endpoints[1].request(&world.peers[0], Vec::new()).unwrap();
+    let site = incoming.recv_timeout(3 * SECOND).unwrap().conversation;
+    world.endpoints.clear();
+    drop(analyst);
+    assert!(matches!(site.receive(SECOND), Ok(Some(_)) | Err(_)));
+    assert!(matches!(site.receive(3 * SECOND), Err(Error::Ended { .. })));
+}
+
+#[test]
+fn the_sockets_report_what_the_kernel_gave() {
+    let buffers = World::new(1, 0).endpoints[0].socket_buffers();
+    assert!(buffers.send > 0 && buffers.receive > 0);
+    assert_eq!(buffers.short(), buffers.send < buffers.asked || buffers.receive < buffers.asked);
+}
