@@ -70,13 +70,12 @@ impl From<tacit_client::Error> for Failure {
 /// Exit code of a code that came from a party.
 fn exit_of(code: &str) -> Option<Exit> {
     Some(match code {
-        "peer_lost" | "busy" | "timeout" | "network" => Exit::Network,
+        "peer_lost" | "busy" | "network" | "stopping" => Exit::Network,
         "abort" => Exit::Abort,
-        "config_mismatch" | "study" | "expired" | "not_analyst" | "receipt_failed" | "data" => {
-            Exit::Setup
-        }
+        "config_mismatch" | "study" | "not_a_party" | "receipt" | "data" => Exit::Setup,
         "cancelled" => Exit::Cancelled,
-        "denied" | "quota" | "not_allowed" | "sql" => Exit::Refused,
+        "query" | "policy" | "quota" | "not_allowed" => Exit::Refused,
+        "message" | "internal" => Exit::Differs,
         _ => return None,
     })
 }

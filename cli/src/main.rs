@@ -6,6 +6,7 @@
 mod args;
 mod command;
 mod context;
+mod engines;
 mod error;
 mod failures;
 mod process;
@@ -14,8 +15,6 @@ mod render;
 mod runtime;
 mod sandbox;
 mod signals;
-mod split;
-mod csv;
 mod terminal;
 
 use std::process::ExitCode;

@@ -196,9 +196,14 @@ impl Tied {
     /// Lets the process go on after this one.
     pub fn release(self) {}
 
+    /// Asks the process to end; [`Tied::end`] waits for it.
+    pub fn ask_to_end(&self) {
+        signal(self.child.id(), Signal::TERM);
+    }
+
     /// Ends the process and waits for its end.
     pub fn end(&mut self) {
-        signal(self.child.id(), Signal::TERM);
+        self.ask_to_end();
         let deadline = Instant::now() + STOP;
         while Instant::now() < deadline {
             if !matches!(self.child.try_wait(), Ok(None)) {

@@ -17,16 +17,17 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 use tacit_governance::{
-    AdditiveTerms, Document, EngineTerms, Engines, KeyPair, Party, Role, STUDY_VERSION, sign,
+    Document, KeyPair, Party, Role, STUDY_VERSION, sign,
 };
 use tacit_mpc::EngineKind;
 use tacit_plan::{DisclosureTerms, Table};
-use tacit_sql::Source;
+use tacit_sql::{Part, Source};
 
 use crate::{
     command::key,
+    engines,
     error::{Failure, Result},
-    process, render, runtime,
+    process, runtime,
 };
 
 /// Names of sites; further ones are numbered.
@@ -182,7 +183,7 @@ impl Sandbox {
 
 fn fill(folder: &Path, order: &Order) -> Result<Facts> {
     let count = order.sites.len();
-    let engines = engines(order)?;
+    let engines = engines::terms(&order.sites, order.engines.as_deref(), order.compute)?;
     let dealer = engines.additive.is_some();
     let mut facts = Facts {
         sites: order.sites.clone(),
@@ -208,11 +209,15 @@ fn fill(folder: &Path, order: &Order) -> Result<Facts> {
     for folder in &folders {
         make_folder(&folder.join("data"))?;
     }
-    let mut sources: Vec<BTreeMap<String, tacit_site::Source>> = vec![BTreeMap::new(); count];
-    for (site, table, part) in divide(order, &folders)? {
-        let rows = facts.rows.entry(order.sites[site].clone()).or_default();
-        rows.insert(table.clone(), part.rows);
-        sources[site].insert(table, part.source);
+    let mut sources: Vec<BTreeMap<String, Source>> = vec![BTreeMap::new(); count];
+    check_split(order, &tables)?;
+    for table in &order.tables {
+        let parts = divide(order, table, &tables[&table.name], &folders)?;
+        for (site, part) in parts.into_iter().enumerate() {
+            let rows = facts.rows.entry(order.sites[site].clone()).or_default();
+            rows.insert(table.name.clone(), part.rows);
+            sources[site].insert(table.name.clone(), part.source);
+        }
     }
 
     let ports = free_ports(count + usize::from(dealer))?;
@@ -250,8 +255,7 @@ fn fill(folder: &Path, order: &Order) -> Result<Facts> {
         parties,
         tables,
     };
-    let text = render::document::study(&document)
-        .map_err(|error| Failure::setup("study", format!("cannot be written: {error}")))?;
+    let text = document.to_toml()?;
     tacit_governance::Study::parse(text.as_bytes())?;
     let path = folder.join("study.toml");
     write(&path, &text)?;
@@ -264,44 +268,6 @@ fn fill(folder: &Path, order: &Order) -> Result<Facts> {
     Ok(facts)
 }
 
-/// The engines that fit the number of sites, or those that were named.
-fn engines(order: &Order) -> Result<Engines> {
-    let count = order.sites.len();
-    let first = |n: usize| EngineTerms {
-        compute: order.sites[..n.min(count)].to_vec(),
-    };
-    let all = [EngineKind::Rep3, EngineKind::Additive];
-    let named = order.engines.clone().unwrap_or_else(|| {
-        all.into_iter().filter(|&engine| engine != EngineKind::Rep3 || count >= 3).collect()
-    });
-    let compute = order.compute.unwrap_or(count.min(3));
-    if compute < 2 || compute > count {
-        let message = format!("--compute {compute}: with {count} sites it is from 2 to {count}");
-        return Err(Failure::new(crate::error::Exit::Usage, "usage", message));
-    }
-    let mut engines = Engines::default();
-    for engine in named {
-        match engine {
-            EngineKind::Rep3 if count < 3 => {
-                return Err(Failure::setup(
-                    "engine",
-                    format!("rep3 needs three sites to compute, and here are {count}"),
-                )
-                .help("--sites 3, or --engines additive"));
-            }
-            EngineKind::Rep3 => engines.rep3 = Some(first(3)),
-            EngineKind::Additive => {
-                engines.additive = Some(AdditiveTerms {
-                    compute: first(compute).compute,
-                    triples: "dealer".into(),
-                });
-            }
-            EngineKind::Clear => engines.clear = Some(first(3)),
-        }
-    }
-    Ok(engines)
-}
-
 /// The inferred table with its person column, under the name that the data have for it.
 fn described(mut inferred: Table, order: &TableOrder) -> Result<Table> {
     if let Some(person) = &order.person {
@@ -310,22 +276,60 @@ fn described(mut inferred: Table, order: &TableOrder) -> Result<Table> {
     Ok(inferred)
 }
 
-struct Part {
-    source: tacit_site::Source,
-    rows: u64,
+/// Divides a table over the sites' folders.
+fn divide(order: &Order, table: &TableOrder, described: &Table, folders: &[PathBuf]) -> Result<Vec<Part>> {
+    let has = |column: &String| described.column(column).is_ok();
+    let by = match (&order.split, &described.person) {
+        (Split::Column(column), _) if has(column) => {
+            tacit_sql::Split::Column(described.column(column)?.name.clone())
+        }
+        (_, Some(person)) => tacit_sql::Split::Person(person.clone()),
+        _ => tacit_sql::Split::Hash,
+    };
+    let ending = match table.source.format()? {
+        tacit_sql::Format::Csv => "csv",
+        tacit_sql::Format::Parquet => "parquet",
+    };
+    let file = format!("{}.{ending}", table.name);
+    let outputs: Vec<PathBuf> = folders.iter().map(|f| f.join("data").join(&file)).collect();
+    let mut parts = runtime::block_on(tacit_sql::split(&table.source, &by, &outputs))??;
+    if let tacit_sql::Split::Column(column) = &by
+        && parts.iter().any(|part| part.values.is_empty())
+    {
+        let values: usize = parts.iter().map(|part| part.values.len()).sum();
+        let message = format!(
+            "--split {column}: the column has {values} values, too few for {} sites",
+            folders.len()
+        );
+        return Err(Failure::setup("split_values", message)
+            .help("choose another column, fewer --sites, or --split hash"));
+    }
+    for part in &mut parts {
+        part.source.path = Path::new("data").join(&file);
+    }
+    Ok(parts)
 }
 
-/// Divides every table; yields site, table and part.
-fn divide(order: &Order, folders: &[PathBuf]) -> Result<Vec<(usize, String, Part)>> {
-    let _ = (order, folders);
-    Ok(Vec::new())
+/// Refuses to split by a column that no table has.
+fn check_split(order: &Order, tables: &BTreeMap<String, Table>) -> Result<()> {
+    let Split::Column(column) = &order.split else {
+        return Ok(());
+    };
+    if tables.values().any(|table| table.column(column).is_ok()) {
+        return Ok(());
+    }
+    let columns = tables.values().flat_map(|table| &table.columns);
+    let names: Vec<&str> = columns.map(|column| column.name.as_str()).collect();
+    let near = tacit_plan::suggest::did_you_mean(column, names.iter().copied());
+    let message = format!("--split {column}: no table has such a column{near}");
+    Err(Failure::setup("unknown_column", message).help(format!("columns: {}", names.join(", "))))
 }
 
 fn configure(
     folder: &Path,
     name: &str,
     study: &str,
-    tables: BTreeMap<String, tacit_site::Source>,
+    tables: BTreeMap<String, Source>,
 ) -> Result<()> {
     let mut config = tacit_site::Config::parse(
         &format!("name = {name:?}\nstudy = {study:?}\nkey = \"key\"\nreceipts = \"receipts.jsonl\"\n"),

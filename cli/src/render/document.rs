@@ -1,22 +1,8 @@
-//! A study and a dictionary as TOML that people read: one line for each column.
+//! A dictionary as TOML that people read: one line for each column, as in a study.
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use tacit_governance::Document;
 use tacit_plan::{Column, Dictionary, Table};
-
-/// A study.
-///
-/// # Errors
-/// If a value cannot be written as TOML.
-pub fn study(document: &Document) -> Result<String, toml::ser::Error> {
-    let mut head = document.clone();
-    head.tables = BTreeMap::new();
-    let head = toml::to_string(&head)?;
-    // The empty table of tables is replaced by what follows.
-    let head = head.replace("\n[tables]\n", "\n");
-    Ok(format!("{}\n\n{}", head.trim_end(), tables(&document.tables)?))
-}
 
 /// A dictionary.
 ///

@@ -1,0 +1,143 @@
+//! `tacit audit`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use tacit_governance::{Entry, receipts};
+use tacit_plan::Digest;
+
+use crate::{
+    context::Context,
+    error::Result,
+    render::{number, table, value::printable},
+};
+
+/// Characters of a question that a line shows.
+const SQL_SHOWN: usize = 60;
+
+/// Commands of `tacit audit`.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// What a site took part in: who asked what, when, at what cost, and how it ended
+    #[command(after_help = "\
+Examples:
+  tacit audit show receipts.jsonl
+  tacit audit show receipts.jsonl --last 1 --format json")]
+    Show(Show),
+    /// Check the chain of hashes, and that receipts which were given out are in it
+    #[command(after_help = "\
+A chain shows by itself that no line was changed, dropped, doubled or moved. That its end was not
+cut off shows the hash which every analyst got with a result (JSON: receipt.receipts).
+
+Example:
+  tacit audit verify receipts.jsonl --given 3f1c...")]
+    Verify(Verify),
+}
+
+/// Arguments of `tacit audit show`.
+#[derive(Debug, Args)]
+pub struct Show {
+    /// The receipts of a site
+    receipts: PathBuf,
+    /// Only the last ones
+    #[arg(long, value_name = "NUMBER")]
+    last: Option<usize>,
+    /// A table, or the records as JSON lines
+    #[arg(long, value_enum, default_value = "table")]
+    format: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    Table,
+    Json,
+}
+
+/// Arguments of `tacit audit verify`.
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// The receipts of a site
+    receipts: PathBuf,
+    /// Hash of a receipt that an analyst was given; may be given several times
+    #[arg(long, value_name = "HASH")]
+    given: Vec<Digest>,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// If the receipts cannot be read or their chain is broken.
+pub fn run(command: &Command, context: &Context) -> Result<()> {
+    match command {
+        Command::Show(arguments) => show(arguments, context),
+        Command::Verify(arguments) => verify(arguments, context),
+    }
+}
+
+fn show(arguments: &Show, context: &Context) -> Result<()> {
+    let mut entries = std::collections::VecDeque::new();
+    let most = arguments.last.unwrap_or(usize::MAX);
+    receipts::read(&arguments.receipts, &mut |entry| {
+        entries.push_back(entry);
+        if entries.len() > most {
+            entries.pop_front();
+        }
+        Ok(())
+    })?;
+    if arguments.format == Format::Json {
+        return context.write(|out| {
+            for entry in &entries {
+                let line = serde_json::json!({
+                    "sequence": entry.sequence,
+                    "hash": entry.hash,
+                    "record": entry.record,
+                });
+                writeln!(out, "{line}")?;
+            }
+            Ok(())
+        });
+    }
+    let rows: Vec<Vec<String>> = entries.iter().map(row).collect();
+    let header = ["#", "time", "analyst", "engine", "rounds", "outcome", "question", "hash"];
+    context.print(&table::words(&header, &rows, &[0, 4], &context.terminal))
+}
+
+fn row(entry: &Entry) -> Vec<String> {
+    let record = &entry.record;
+    let rounds = record.ledger.as_ref().and_then(|ledger| ledger.get("rounds"));
+    let sql = record.sql.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut shown: String = sql.chars().take(SQL_SHOWN).collect();
+    if shown.len() < sql.len() {
+        shown += "...";
+    }
+    vec![
+        entry.sequence.to_string(),
+        record.time.clone(),
+        record.analyst.clone(),
+        record.engine.clone(),
+        rounds.map_or_else(String::new, ToString::to_string),
+        printable(&record.outcome.to_string()),
+        printable(&shown),
+        entry.hash.short(),
+    ]
+}
+
+fn verify(arguments: &Verify, context: &Context) -> Result<()> {
+    let report = receipts::verify(&arguments.receipts, &arguments.given)?;
+    context.print(&format!(
+        "{}: the chain holds; last hash {}\n",
+        number::plural(report.receipts, "receipt", "receipts"),
+        report.last
+    ))?;
+    if !arguments.given.is_empty() {
+        let given = number::plural(arguments.given.len() as u64, "receipt", "receipts");
+        context.print(&format!("{given} that were given out are in it\n"))?;
+    }
+    if report.torn > 0 {
+        context.note(&format!(
+            "note: a last line of {} was cut off in writing; what it speaks of was not released",
+            number::plural(report.torn, "byte", "bytes")
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,69 @@
+//! `tacit site`.
+
+use std::{
+    io::{Read as _, Write as _},
+    path::PathBuf,
+};
+
+use clap::{Args, Subcommand};
+use tacit_site::Config;
+
+use crate::{context::Context, error::Result, process::READY, signals};
+
+/// Commands of `tacit site`.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve a site, or a dealer, until it is told to stop (Ctrl-C or SIGTERM)
+    #[command(after_help = "\
+Prints one line that begins with `ready` to standard output as soon as it serves; its log goes to
+standard error.
+
+site.toml:
+  name = \"north\"                   # this party's name in the study
+  study = \"study.toml\"             # the signatures lie beside it
+  key = \"north.key\"
+  receipts = \"receipts.jsonl\"
+
+  [tables.visits]
+  path = \"visits.csv\"
+  null = [\"NA\"]
+
+  [refuse]                         # optional: what this site never takes part in
+  statistics = [\"avg\"]
+  columns = [\"visits.weight\"]
+
+Example:
+  tacit site serve --config site.toml")]
+    Serve(Serve),
+}
+
+/// Arguments of `tacit site serve`.
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// The site's configuration
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// End as soon as standard input is closed, as it is when the process that started us ends
+    #[arg(long, hide = true)]
+    exit_with_parent: bool,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// If the site cannot be served.
+pub fn run(command: Command, _context: &Context) -> Result<()> {
+    let Command::Serve(arguments) = command;
+    let config = Config::read(&arguments.config)?;
+    if arguments.exit_with_parent {
+        std::thread::spawn(|| {
+            let mut rest = Vec::new();
+            // The other end is never written to; it is closed when that process is gone.
+            let _ = std::io::stdin().lock().read_to_end(&mut rest);
+            std::process::exit(0);
+        });
+    }
+    let _ = (config, signals::on_interrupt as fn(fn()));
+    let _ = writeln!(std::io::stdout(), "{READY}");
+    Ok(())
+}
