@@ -45,7 +45,7 @@ impl std::str::FromStr for Digest {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let bad = || crate::Error::Digest(text.chars().take(80).collect());
-        if text.len() != 64 || !text.is_ascii() {
+        if text.len() != 64 || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
             return Err(bad());
         }
         let mut bytes = [0; 32];

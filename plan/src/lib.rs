@@ -8,6 +8,7 @@ mod disclosure;
 mod domain;
 mod error;
 mod form;
+mod learns;
 pub mod literal;
 mod merge;
 mod open;
@@ -22,6 +23,7 @@ pub use digest::Digest;
 pub use disclosure::{Disclosure, DisclosureTerms};
 pub use domain::LARGEST_DOMAIN;
 pub use error::{Error, Result};
+pub use learns::{Audience, Learns};
 pub use merge::{MOST_INFERRED_WORDS, Merged};
 pub use plan::{
     Cell, Input, InputColumns, Key, LocalQuery, Number, Opened, OutputColumn, Plan, Release, Role,

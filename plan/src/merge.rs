@@ -36,21 +36,19 @@ impl Dictionary {
         for name in names {
             let mut parts = Vec::new();
             for (site, dictionary) in sites {
-                match dictionary.tables.get(name) {
-                    Some(table) => parts.push((site.as_str(), table)),
-                    None => {
-                        let other = sites.iter().find(|(_, other)| other.tables.contains_key(name));
-                        return Err(Error::Merge {
-                            at: name.clone(),
-                            first: other.map_or_else(String::new, |(site, _)| site.clone()),
-                            second: site.clone(),
-                            what: format!(
-                                "{site} has no such table; every site holds a part of every \
-                                 table (a file with the header alone will do)"
-                            ),
-                        });
-                    }
-                }
+                let Some(table) = dictionary.tables.get(name) else {
+                    let other = sites.iter().find(|(_, other)| other.tables.contains_key(name));
+                    return Err(Error::Merge {
+                        at: name.clone(),
+                        first: other.map_or_else(String::new, |(site, _)| site.clone()),
+                        second: site.clone(),
+                        what: format!(
+                            "{site} has no such table; every site holds a part of every table (a \
+                             file with the header alone will do)"
+                        ),
+                    });
+                };
+                parts.push((site.as_str(), table));
             }
             tables.insert(name.clone(), merge_tables(name, &parts, &mut notes)?);
         }

@@ -209,6 +209,11 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// SHA-256 of the plan's canonical JSON (RFC 8785): what the parties compare before they start.
+    pub fn digest(&self) -> Digest {
+        Digest::of_json(self)
+    }
+
     /// Number of cells: the product of the keys' domains.
     pub fn cells(&self) -> usize {
         self.keys.iter().map(|key| key.domain.len()).product()

@@ -6,6 +6,8 @@ mod session;
 mod signatures;
 mod study;
 
+use std::fmt::Write;
+
 use tacit_governance::{Document, KeyPair, Study};
 
 /// The key of a party, made from its number.
@@ -43,12 +45,13 @@ triples = "dealer"
     ];
     let numbers = [1, 5, 2, 4, 3];
     for ((name, role), number) in parties.into_iter().zip(numbers) {
-        text += &format!(
+        let _ = write!(
+            text,
             "\n[[party]]\nname = \"{name}\"\nrole = \"{role}\"\nkey = \"{}\"\n",
             key(number).public()
         );
         if role != "analyst" {
-            text += &format!("address = \"127.0.0.1:700{number}\"\n");
+            let _ = writeln!(text, "address = \"127.0.0.1:700{number}\"");
         }
     }
     text += r#"

@@ -80,7 +80,7 @@ fn a_cut_or_rewritten_end_shows_by_the_receipts_that_were_given_out() {
     let path = folder.path().join("receipts.jsonl");
     let hashes = written(&path, 3);
     let text = fs::read_to_string(&path).unwrap();
-    let two: String = text.lines().take(2).map(|line| format!("{line}\n")).collect();
+    let two: String = text.split_inclusive('\n').take(2).collect();
     fs::write(&path, two).unwrap();
     assert!(receipts::verify(&path, &[]).is_ok());
     let error = receipts::verify(&path, &hashes).unwrap_err();

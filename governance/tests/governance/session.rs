@@ -70,11 +70,13 @@ fn messages_come_back() {
     }
 }
 
+type Change = fn(&mut Agreement);
+
 #[test]
 fn agreements_differ_in_any_compared_field_with_both_values() {
     let ours = agreement(0);
     assert_eq!(ours.compare(&agreement(1)), Ok(()));
-    let differing: [(&str, fn(&mut Agreement)); 8] = [
+    let differing: [(&str, Change); 8] = [
         ("protocol version", |a| a.version += 1),
         ("study", |a| a.study.0[31] ^= 1),
         ("session", |a| a.session[0] ^= 1),

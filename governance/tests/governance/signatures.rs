@@ -68,7 +68,7 @@ fn a_signature_serves_one_site_and_one_key() {
     let text = fs::read_to_string(&file).unwrap();
     fs::write(&file, text.replace("signature: ", "signature: A")).unwrap();
     assert_eq!(verify_all(&path).unwrap()[2].1, SignatureState::Damaged);
-    fs::write(&file, [0xff; 100_000]).unwrap();
+    fs::write(&file, vec![0xff; 100_000]).unwrap();
     assert!(verify_all(&path).is_err());
     assert!(Study::open_signed(&path, now()).is_err());
 }
