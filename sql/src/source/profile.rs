@@ -1,0 +1,376 @@
+//! [`Profile`]: what is known of a column after its values have gone by once.
+
+use std::{cmp::Ordering, collections::HashSet};
+
+use datafusion::arrow::compute;
+use tacit_plan::{Column, ColumnType};
+
+use super::{
+    cells::Cells,
+    natural,
+    parse::{self, DAY, Number},
+};
+
+/// A string column with more different values is text.
+const WORDS: usize = 200;
+
+/// A category's word has at most this many bytes.
+const WORD_BYTES: usize = 200;
+
+/// Below this many values, "mostly unique" says nothing.
+const FEW: u64 = 20;
+
+/// The largest scale of a decimal column.
+const SCALE: u32 = 6;
+
+/// Decimals have at most 18 digits.
+const DECIMAL_LIMIT: i128 = 10_i128.pow(18);
+
+/// What is known of a column so far.
+pub(super) struct Profile {
+    name: String,
+    /// Whether values are text in which other types may be found (CSV).
+    sniff: bool,
+    form: Option<&'static str>,
+    values: u64,
+    missing: u64,
+    strange: u64,
+    endless: u64,
+    zoned: bool,
+    zeros: bool,
+    numbers: Option<Numbers>,
+    booleans: bool,
+    days: Option<Span>,
+    times: Option<Span>,
+    words: Option<HashSet<String>>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Numbers {
+    range: Option<(Number, Number)>,
+    scale: u32,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Span {
+    range: Option<(i64, i64)>,
+}
+
+impl Numbers {
+    fn add(&mut self, number: Number) {
+        self.scale = self.scale.max(number.scale);
+        self.range = Some(match self.range {
+            None => (number, number),
+            Some((low, high)) => (
+                if order(number, low).is_lt() { number } else { low },
+                if order(number, high).is_gt() { number } else { high },
+            ),
+        });
+    }
+}
+
+impl Span {
+    fn add(&mut self, value: i64) {
+        let (low, high) = self.range.unwrap_or((value, value));
+        self.range = Some((low.min(value), high.max(value)));
+    }
+}
+
+/// Compares two numbers of any scale.
+fn order(a: Number, b: Number) -> Ordering {
+    let scale = a.scale.max(b.scale);
+    match (a.at_scale(scale, false), b.at_scale(scale, false)) {
+        (Some(a), Some(b)) => a.cmp(&b),
+        // One is too large for the other's scale: floats tell them apart.
+        _ => float(a).total_cmp(&float(b)),
+    }
+}
+
+fn float(number: Number) -> f64 {
+    number.unscaled as f64 / 10_f64.powi(number.scale.cast_signed())
+}
+
+impl Profile {
+    pub(super) fn new(name: &str, sniff: bool) -> Self {
+        Self {
+            name: name.to_owned(),
+            sniff,
+            form: None,
+            values: 0,
+            missing: 0,
+            strange: 0,
+            endless: 0,
+            zoned: false,
+            zeros: false,
+            numbers: Some(Numbers::default()),
+            booleans: true,
+            days: Some(Span::default()),
+            times: Some(Span::default()),
+            words: Some(HashSet::new()),
+        }
+    }
+
+    /// Takes note of more values; `Err` says what else the column held before.
+    pub(super) fn add(&mut self, cells: &Cells, strange: u64) -> Result<(), &'static str> {
+        self.strange += strange;
+        self.missing += cells.missing() as u64;
+        let form = *self.form.get_or_insert(cells.form());
+        if form != cells.form() {
+            return Err(form);
+        }
+        self.values += (cells.len() - cells.missing()) as u64;
+        if let (Cells::Integer(array), Some(numbers)) = (cells, &mut self.numbers) {
+            let ends = [compute::min(array), compute::max(array)];
+            for end in ends.into_iter().flatten() {
+                let unscaled = end.into();
+                numbers.add(Number { unscaled, scale: 0 });
+            }
+            return Ok(());
+        }
+        for row in (0..cells.len()).filter(|&row| !cells.is_missing(row)) {
+            match cells {
+                Cells::Text(array) => self.add_text(array.value(row)),
+                Cells::Boolean(_) => {}
+                Cells::Date(array) => {
+                    if let Some(days) = &mut self.days {
+                        days.add(array.value(row).into());
+                    }
+                }
+                Cells::Timestamp(array) => {
+                    if let Some(times) = &mut self.times {
+                        times.add(array.value(row));
+                    }
+                }
+                _ => match (cells.number(row), &mut self.numbers) {
+                    (Some(number), Some(numbers)) => numbers.add(number),
+                    _ => self.endless += 1,
+                },
+            }
+        }
+        Ok(())
+    }
+
+    fn add_text(&mut self, text: &str) {
+        if let Some(words) = &mut self.words
+            && !words.contains(text)
+        {
+            if words.len() == WORDS || text.len() > WORD_BYTES {
+                self.words = None;
+            } else {
+                words.insert(text.to_owned());
+            }
+        }
+        if !self.sniff {
+            return;
+        }
+        let text = text.trim();
+        if let Some(numbers) = &mut self.numbers {
+            let zeros = parse::leading_zero(text);
+            match parse::number(text) {
+                Some(number) if !zeros => numbers.add(number),
+                found => {
+                    self.zeros |= found.is_some();
+                    self.numbers = None;
+                }
+            }
+        }
+        self.booleans &= parse::boolean(text).is_some();
+        if self.times.is_none() {
+            return;
+        }
+        let day = parse::date(text);
+        match (day, &mut self.days) {
+            (Some(day), Some(days)) => days.add(day.into()),
+            _ => self.days = None,
+        }
+        let midnight = day.map(|day| i64::from(day) * DAY);
+        match (midnight.or_else(|| parse::timestamp(text)), &mut self.times) {
+            (Some(time), Some(times)) => times.add(time),
+            _ => self.times = None,
+        }
+        self.zoned |= day.is_none() && parse::has_zone(text);
+    }
+
+    /// The column, and what its reader should know.
+    pub(super) fn finish(self) -> (Column, Vec<String>) {
+        let mut warnings = Vec::new();
+        let r#type = self.r#type(&mut warnings);
+        if self.strange > 0 {
+            let what = format!("{} values are not numbers (NaN) and count as missing", self.strange);
+            warnings.push(what);
+        }
+        let at = |what: String| format!("{}: {what}", self.name);
+        let warnings = warnings.into_iter().map(at).collect();
+        let column = Column {
+            name: self.name.clone(),
+            r#type,
+            unit: None,
+            description: None,
+            missing: self.missing > 0,
+        };
+        (column, warnings)
+    }
+
+    fn r#type(&self, warnings: &mut Vec<String>) -> ColumnType {
+        if self.values == 0 {
+            warnings.push("every value is missing; taken for text".into());
+            return ColumnType::Text;
+        }
+        match self.form {
+            Some("booleans") => return ColumnType::Boolean,
+            Some("numbers") => return self.number(warnings),
+            Some("dates") => return days(self.days),
+            Some("timestamps") => return times(self.times),
+            _ => {}
+        }
+        if self.sniff && self.booleans {
+            return ColumnType::Boolean;
+        }
+        if self.sniff && self.numbers.is_some() {
+            return self.number(warnings);
+        }
+        if self.sniff && self.times.is_some() {
+            if self.days.is_some() {
+                return days(self.days);
+            }
+            if self.zoned {
+                warnings.push("times with a zone are kept in UTC".into());
+            }
+            return times(self.times);
+        }
+        if self.zeros {
+            warnings.push("numbers with zeros in front are kept as words".into());
+        }
+        self.words(warnings)
+    }
+
+    fn words(&self, warnings: &mut Vec<String>) -> ColumnType {
+        let unique = |words: &HashSet<String>| words.len() as u64 * 2 > self.values;
+        match &self.words {
+            Some(words) if self.values <= FEW || !unique(words) => {
+                let mut values: Vec<String> = words.iter().cloned().collect();
+                values.sort_by(|a, b| natural::compare(a, b));
+                ColumnType::Category { values }
+            }
+            Some(_) => {
+                warnings.push("most values are different; taken for text".into());
+                ColumnType::Text
+            }
+            None => ColumnType::Text,
+        }
+    }
+
+    fn number(&self, warnings: &mut Vec<String>) -> ColumnType {
+        if self.endless > 0 {
+            let count = self.endless;
+            warnings.push(format!(
+                "{count} values are infinite or too long for a decimal; the check will refuse them"
+            ));
+        }
+        let numbers = self.numbers.unwrap_or_default();
+        let Some((low, high)) = numbers.range else {
+            return ColumnType::Text;
+        };
+        if numbers.scale == 0 {
+            let (low, high) = outwards(low.unscaled, high.unscaled);
+            if let (Ok(low), Ok(high)) = (i64::try_from(low), i64::try_from(high)) {
+                return ColumnType::Integer { range: [low, high] };
+            }
+        }
+        for scale in (0..=numbers.scale.min(SCALE)).rev() {
+            let ends = (low.at_scale(scale, true), high.at_scale(scale, true));
+            let (Some(low), Some(high)) = ends else {
+                continue;
+            };
+            let (low, high) = outwards(low, high);
+            if low.abs().max(high.abs()) >= DECIMAL_LIMIT {
+                continue;
+            }
+            let rounded = scale < numbers.scale;
+            if rounded {
+                warnings.push(format!(
+                    "values have up to {} digits behind the point; they are rounded to {scale}",
+                    numbers.scale
+                ));
+            }
+            let write = |end| parse::write_decimal(end, scale);
+            return ColumnType::Decimal {
+                scale: scale as u8,
+                range: [write(low), write(high)],
+                rounded,
+            };
+        }
+        warnings.push("numbers of more than 18 digits are kept as text".into());
+        ColumnType::Text
+    }
+}
+
+/// The smallest range with ends that are multiples of a round step, so that it does not tell the
+/// smallest and largest value; 0 and 1 stay as they are.
+fn outwards(low: i128, high: i128) -> (i128, i128) {
+    if low >= 0 && high <= 1 {
+        return (0, 1);
+    }
+    let span = (high - low).max(1);
+    let digits = span.ilog10();
+    let step = (10_i128.pow(digits) / 2).max(5);
+    let up = high.div_euclid(step) + i128::from(high.rem_euclid(step) != 0);
+    (low.div_euclid(step) * step, up * step)
+}
+
+/// Whole years.
+fn years(span: Option<Span>) -> Option<(i64, i64)> {
+    let (low, high) = span?.range?;
+    Some((parse::civil(low).0, parse::civil(high).0))
+}
+
+fn days(span: Option<Span>) -> ColumnType {
+    let (low, high) = years(span).unwrap_or((1970, 1970));
+    ColumnType::Date {
+        range: [format!("{low:04}-01-01"), format!("{high:04}-12-31")],
+    }
+}
+
+fn times(span: Option<Span>) -> ColumnType {
+    let range = span.and_then(|span| span.range);
+    let range = range.map(|(low, high)| (low.div_euclid(DAY), high.div_euclid(DAY)));
+    let (low, high) = years(Some(Span { range })).unwrap_or((1970, 1970));
+    ColumnType::Timestamp {
+        range: [
+            format!("{low:04}-01-01T00:00:00"),
+            format!("{high:04}-12-31T23:59:59.999999"),
+        ],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn ranges_are_rounded_outwards() {
+        assert_eq!(outwards(0, 1), (0, 1));
+        assert_eq!(outwards(1, 14), (0, 15));
+        assert_eq!(outwards(-3, 3), (-5, 5));
+        assert_eq!(outwards(1908, 1993), (1905, 1995));
+        assert_eq!(outwards(20_211, 99_873), (20_000, 100_000));
+    }
+
+    proptest! {
+        #[test]
+        fn rounding_outwards_keeps_every_value(a in any::<i64>(), b in any::<i64>()) {
+            let (low, high) = (a.min(b).into(), a.max(b).into());
+            let (below, above) = outwards(low, high);
+            prop_assert!(below <= low && high <= above);
+        }
+
+        #[test]
+        fn numbers_of_any_scale_are_ordered(a in any::<i32>(), b in any::<i32>(), s in 0_u32..9, t in 0_u32..9) {
+            let number = |unscaled: i32, scale| Number::of_decimal(unscaled.into(), scale as i8).unwrap();
+            let scaled = |value: i32, scale: u32| i128::from(value) * 10_i128.pow(9 - scale);
+            prop_assert_eq!(order(number(a, s), number(b, t)), scaled(a, s).cmp(&scaled(b, t)));
+        }
+    }
+}
