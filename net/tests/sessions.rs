@@ -80,7 +80,7 @@ fn hellos_are_exchanged_before_the_first_round() {
             assert_eq!(hello, expected);
         }
         all_to_all(&mut link, 10).unwrap();
-        assert!(matches!(link.hello(&[0; 65_537], Duration::ZERO), Err(Error::Setup(_))));
+        assert!(matches!(link.hello(&vec![0; 65_537], Duration::ZERO), Err(Error::Setup(_))));
     });
 }
 
@@ -321,7 +321,7 @@ fn a_peer_that_starts_late_is_waited_for() {
 #[test]
 fn a_peer_that_is_down_is_named_with_the_cause() {
     let mut world = World::new(2, 0);
-    let down = if key(0).public() < key(1).public() { 1 } else { 0 };
+    let down = usize::from(key(0).public() < key(1).public());
     let mut session = world.session(1 - down, 1);
     session.connect_deadline = Duration::from_millis(700);
     world.endpoints[down] = Endpoint::bind(options(9)).unwrap();

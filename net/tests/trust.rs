@@ -100,7 +100,7 @@ fn hostile_datagrams_do_not_disturb_a_session() {
                         *byte = state as u8;
                     }
                     // Half of them look like the first packet of a connection.
-                    if state % 2 == 0 && bytes.len() > 10 {
+                    if state.is_multiple_of(2) && bytes.len() > 10 {
                         bytes[0] |= 0xc0;
                         bytes[1..5].copy_from_slice(&[0, 0, 0, 1]);
                     }

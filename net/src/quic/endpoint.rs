@@ -80,7 +80,7 @@ impl Options {
             buffer: 8 << 20,
             connections: 1024,
             parked: 512,
-            patience: Duration::from_secs(60),
+            patience: Duration::from_mins(1),
         }
     }
 

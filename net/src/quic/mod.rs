@@ -29,6 +29,7 @@
 //!   stream: no two links get the same one.
 
 mod accept;
+pub mod bare;
 mod connect;
 mod conversation;
 mod endpoint;
