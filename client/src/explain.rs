@@ -142,3 +142,60 @@ fn unique<'a>(words: &[&'a str]) -> Vec<&'a str> {
     }
     seen
 }
+
+/// Who learns what, in sentences.
+fn learns(study: &Study, plan: &Plan, analyst: &str, engines: &[EngineExplanation]) -> Vec<Learns> {
+    let opened: Vec<&str> = plan.numbers.iter().map(|n| n.expression.as_str()).collect();
+    let opened = unique(&opened).join(", ");
+    let cells = plan.cells();
+    let mut lines = vec![Learns {
+        who: format!("{analyst}, who asks"),
+        what: vec![
+            format!(
+                "for each of {cells} cells and each of {opened}: whether it is zero, hidden or \
+                 shown, and its pooled value if shown"
+            ),
+            "not which rule hid it, and nothing about a single site".to_owned(),
+        ],
+    }];
+    let mut site = vec![
+        "the question, who asks, when, and the digests: they stand in its receipts".to_owned(),
+        "nothing of the other sites' rows, counts or result".to_owned(),
+    ];
+    for engine in engines {
+        let compute: Vec<&str> =
+            study.engines().compute(&engine.engine.to_string()).unwrap_or_default().iter().map(String::as_str).collect();
+        let compute = compute.join(", ");
+        site.push(match engine.engine {
+            EngineKind::Clear => {
+                format!("with clear: {compute} see everything that every site enters")
+            }
+            EngineKind::Rep3 => format!(
+                "with rep3: {compute} hold shares; any two of them together could put the sites' \
+                 inputs together, one alone learns nothing"
+            ),
+            EngineKind::Additive => format!(
+                "with additive: {compute} hold shares; only all of them together could put the \
+                 sites' inputs together"
+            ),
+        });
+    }
+    lines.push(Learns { who: "each site".to_owned(), what: site });
+    if let Some(dealer) = study.dealer().filter(|_| engines.iter().any(|e| e.triples.is_some())) {
+        lines.push(Learns {
+            who: format!("{}, the dealer", dealer.name),
+            what: vec![
+                "the question; it never sees a masked value or a share".to_owned(),
+                "together with any compute site it could open the other sites' inputs".to_owned(),
+            ],
+        });
+    }
+    lines.push(Learns {
+        who: "whoever watches the network".to_owned(),
+        what: vec![
+            "who talks to whom, when and how much: the same for every content of the tables"
+                .to_owned(),
+        ],
+    });
+    lines
+}

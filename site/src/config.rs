@@ -27,6 +27,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+use tacit_sql::Source;
 
 use crate::{Error, Result};
 
@@ -98,23 +99,6 @@ pub struct Serving {
     /// What this site never takes part in.
     #[serde(default, skip_serializing_if = "Refuse::is_empty")]
     pub refuse: Refuse,
-}
-
-/// Where a table lies.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Source {
-    /// A file, or a folder of files.
-    pub path: PathBuf,
-    /// What parts the fields of a CSV file; by default a comma.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub delimiter: Option<char>,
-    /// Words that mean "missing", beside the empty field.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub null: Vec<String>,
-    /// `csv` or `parquet`; by default what the name ends in.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub format: Option<String>,
 }
 
 /// A local deny list, stricter than the study.

@@ -30,11 +30,24 @@
 //! A party that is lost in any phase is noticed by its peers' deadlines or its closed connection;
 //! whoever notices first tells the others the first culprit, so that everybody names the same.
 
+mod asker;
+mod book;
 mod config;
+mod epoch;
 mod error;
+mod failure;
+mod joint;
+mod places;
+mod query;
+mod record;
+mod refuse;
+mod served;
+mod service;
 
-pub use config::{Config, Refuse, Serving, Source};
+pub use config::{Config, Refuse, Serving};
+pub use tacit_sql::Source;
 pub use error::{Error, Result};
+pub use service::{Ready, Serves, Site};
 
 /// Stops a service; cloned freely, from any thread.
 #[derive(Clone, Debug, Default)]
@@ -56,9 +69,3 @@ impl Shutdown {
         self.0.load(std::sync::atomic::Ordering::Acquire)
     }
 }
-
-// pub struct Site; to come in `service`:
-//   Site::open(config: &Config) -> Result<Site>          all checks: key, study, signatures, tables
-//   site.address() -> SocketAddr, site.parties() -> Vec<(String, Digest)>
-//   site.serve(self, &Shutdown, ready: impl FnOnce(&Ready)) -> Result<()>   blocking
-//   Ready { address: SocketAddr, studies: Vec<(name, Digest)>, rows: BTreeMap<table, rows>? }

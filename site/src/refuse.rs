@@ -1,6 +1,4 @@
-//! What a site refuses for itself: its deny list and the daily quota.
-
-use std::collections::HashMap;
+//! What a site refuses for itself: its deny list.
 
 use tacit_plan::Plan;
 
@@ -76,42 +74,6 @@ fn calls(sql: &str, function: &str) -> bool {
     })
 }
 
-/// Queries of each analyst on the current day (UTC).
-#[derive(Debug)]
-pub struct Quota {
-    per_day: Option<u64>,
-    day: String,
-    used: HashMap<String, u64>,
-}
-
-impl Quota {
-    /// At most `per_day` for each analyst; `used` on `day` so far.
-    pub fn new(per_day: Option<u64>, day: String, used: HashMap<String, u64>) -> Self {
-        Self { per_day, day, used }
-    }
-
-    /// Takes one query of `analyst` off on `day`.
-    ///
-    /// # Errors
-    /// If none is left.
-    pub fn debit(&mut self, analyst: &str, day: &str) -> Result<(), String> {
-        if self.day != day {
-            day.clone_into(&mut self.day);
-            self.used.clear();
-        }
-        let used = self.used.entry(analyst.to_owned()).or_default();
-        match self.per_day {
-            Some(limit) if *used >= limit => {
-                Err(format!("{analyst} has asked {used} of {limit} queries today (UTC)"))
-            }
-            _ => {
-                *used += 1;
-                Ok(())
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,15 +92,5 @@ mod tests {
         assert!(column_listed(&list, "t.weight"));
         assert!(column_listed(&list, "u.height"));
         assert!(!column_listed(&list, "u.weight"));
-    }
-
-    #[test]
-    fn a_quota_ends_and_begins_again_the_next_day() {
-        let mut quota = Quota::new(Some(2), "2024-01-01".into(), HashMap::new());
-        assert!(quota.debit("a", "2024-01-01").is_ok());
-        assert!(quota.debit("a", "2024-01-01").is_ok());
-        assert!(quota.debit("a", "2024-01-01").is_err());
-        assert!(quota.debit("b", "2024-01-01").is_ok());
-        assert!(quota.debit("a", "2024-01-02").is_ok());
     }
 }
