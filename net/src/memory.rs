@@ -1,7 +1,7 @@
 //! A full mesh in one process: every party owns one inbox, and everybody else can post into it.
 //! Frames are moved, never copied.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
@@ -69,7 +69,7 @@ impl Memory {
         check_round(&round, self.me, self.parties())?;
         for (to, frame) in round.send {
             // A peer that is gone is noticed where its frame is missed.
-            let _ = self.outboxes[to].send((self.me, Packet::Data((frame, stamp))));
+            self.outboxes[to].post(self.me, Packet::Data((frame, stamp)));
         }
         let result = self.collect(&round.expect);
         if let Err(error) = &result {
@@ -80,25 +80,22 @@ impl Memory {
     }
 
     fn collect(&mut self, expect: &[(usize, usize)]) -> Result<Vec<(Bytes, Stamp)>> {
-        let end = Instant::now() + self.deadline;
-        let mut frames = Vec::with_capacity(expect.len());
-        for &(from, length) in expect {
-            let frame = self.mailbox.take(from, end, self.deadline)?;
-            if frame.0.len() != length {
+        let frames = self.mailbox.take(expect.iter().map(|(from, _)| *from), self.deadline)?;
+        for (&(peer, length), (frame, _)) in expect.iter().zip(&frames) {
+            if frame.len() != length {
                 return Err(Error::Frame {
-                    peer: from,
+                    peer,
                     expected: format!("{length} bytes"),
-                    got: format!("{} bytes", frame.0.len()),
+                    got: format!("{} bytes", frame.len()),
                 });
             }
-            frames.push(frame);
         }
         Ok(frames)
     }
 
     fn tell(&self, packet: impl Fn() -> Packet<(Bytes, Stamp)>) {
         for (_, outbox) in self.outboxes.iter().enumerate().filter(|(to, _)| *to != self.me) {
-            let _ = outbox.send((self.me, packet()));
+            outbox.post(self.me, packet());
         }
     }
 }

@@ -203,16 +203,13 @@ impl QuicLink {
             self.post(peer, Kind::Hello, message.clone())?;
             self.due(peer, Due { kind: Kind::Hello, length: HELLO })?;
         }
+        let due = Due { kind: Kind::Hello, length: HELLO };
+        let dues: Vec<(usize, Due)> = peers.iter().map(|&peer| (peer, due)).collect();
+        let result = self.take(&dues, deadline);
         let mut messages = vec![None; self.channels.len()];
-        let result = (|| {
-            let end = Instant::now() + deadline;
-            for peer in peers {
-                let due = Due { kind: Kind::Hello, length: HELLO };
-                messages[peer] = Some(self.take(peer, due, end, deadline)?);
-            }
-            Ok(())
-        })();
-        self.settle(result)?;
+        for (peer, message) in peers.into_iter().zip(self.settle(result)?) {
+            messages[peer] = Some(message);
+        }
         Ok(messages)
     }
 
@@ -242,16 +239,19 @@ impl QuicLink {
         Ok(())
     }
 
-    fn take(&mut self, peer: usize, due: Due, end: Instant, limit: Duration) -> Result<Bytes> {
-        let (kind, bytes) = self.mailbox.take(peer, end, limit)?;
-        if due.fits(kind, bytes.len()) {
-            return Ok(bytes);
-        }
-        Err(Error::Frame {
-            peer,
-            expected: Due::describe(due.kind, due.length),
-            got: Due::describe(kind, bytes.len()),
-        })
+    fn take(&mut self, dues: &[(usize, Due)], limit: Duration) -> Result<Frames> {
+        let items = self.mailbox.take(dues.iter().map(|(peer, _)| *peer), limit)?;
+        let check = |(&(peer, due), (kind, bytes)): (&(usize, Due), Item)| {
+            if due.fits(kind, bytes.len()) {
+                return Ok(bytes);
+            }
+            Err(Error::Frame {
+                peer,
+                expected: Due::describe(due.kind, due.length),
+                got: Due::describe(kind, bytes.len()),
+            })
+        };
+        dues.iter().zip(items).map(check).collect()
     }
 
     /// Ends the session at all parties if something failed at this one.
@@ -282,18 +282,15 @@ impl Link for QuicLink {
         for &peer in all {
             self.channel(peer)?;
         }
-        for &(from, length) in &round.expect {
-            self.due(from, Due { kind: Kind::Data, length })?;
+        let due = |&(from, length): &(usize, usize)| (from, Due { kind: Kind::Data, length });
+        let dues: Vec<(usize, Due)> = round.expect.iter().map(due).collect();
+        for &(from, due) in &dues {
+            self.due(from, due)?;
         }
         for (to, frame) in round.send {
             self.post(to, Kind::Data, frame)?;
         }
-        let (end, limit) = (Instant::now() + self.deadline, self.deadline);
-        let frames = round
-            .expect
-            .iter()
-            .map(|&(from, length)| self.take(from, Due { kind: Kind::Data, length }, end, limit));
-        let frames = frames.collect();
+        let frames = self.take(&dues, self.deadline);
         self.settle(frames)
     }
 
@@ -369,7 +366,7 @@ impl Channel {
                     }
                     Err(end) => Packet::Gone(end.cause(idle)),
                 };
-                let _ = inbox.send((peer, last));
+                inbox.post(peer, last);
             }),
             connection,
             stream,
@@ -424,7 +421,7 @@ async fn read(
             None => ahead += 1,
         }
         let bytes = inlet.bytes(length).await?;
-        let _ = inbox.send((peer, Packet::Data((kind, bytes))));
+        inbox.post(peer, Packet::Data((kind, bytes)));
     }
 }
 

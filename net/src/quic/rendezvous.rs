@@ -98,7 +98,7 @@ impl Rendezvous {
     /// Hands a notice to the link that it is meant for; nothing happens if there is none.
     pub(super) fn notify(&self, place: &Place, packet: Packet<Item>) {
         if let Some((index, inbox)) = self.tables().desks.get(place) {
-            let _ = inbox.send((*index, packet));
+            inbox.post(*index, packet);
         }
     }
 
