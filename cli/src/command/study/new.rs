@@ -92,9 +92,11 @@ pub fn run(arguments: Arguments, context: &Context) -> Result<()> {
         let form = "NAME=KEY,ADDRESS,DICTIONARY";
         let (name, [key, address, dictionary]) = parts("--site", form, site)?;
         parties.push(party(name, Role::Site, key, Some(address))?);
+        let mut whole = Dictionary::default();
         for file in dictionary.split('+') {
-            dictionaries.push((name.to_owned(), read_dictionary(Path::new(file))?));
+            whole.tables.extend(read_dictionary(Path::new(file))?.tables);
         }
+        dictionaries.push((name.to_owned(), whole));
     }
     let sites: Vec<String> = parties.iter().map(|party| party.name.clone()).collect();
     if let Some(dealer) = &arguments.dealer {
@@ -105,7 +107,10 @@ pub fn run(arguments: Arguments, context: &Context) -> Result<()> {
         let (name, [key]) = parts("--analyst", "NAME=KEY", analyst)?;
         parties.push(party(name, Role::Analyst, key, None)?);
     }
-    let merged = merge(&dictionaries)?;
+    let merged = Dictionary::merge(&dictionaries)?;
+    for note in &merged.notes {
+        context.note(&format!("note: {note}"));
+    }
     let now = Timestamp::now();
     let document = Document {
         version: STUDY_VERSION,
@@ -123,7 +128,7 @@ pub fn run(arguments: Arguments, context: &Context) -> Result<()> {
         },
         engines: allowed(&arguments, &sites)?,
         parties,
-        tables: merged.tables,
+        tables: merged.dictionary.tables,
     };
     let text = document.to_toml()?;
     let study = Study::parse(text.as_bytes())?;
@@ -152,16 +157,6 @@ fn allowed(arguments: &Arguments, sites: &[String]) -> Result<tacit_governance::
         }
     }
     Ok(engines)
-}
-
-fn merge(dictionaries: &[(String, Dictionary)]) -> Result<Dictionary> {
-    let mut merged = Dictionary::default();
-    for (site, dictionary) in dictionaries {
-        merged = merged.merge(dictionary).map_err(|error| {
-            Failure::from(error).help(format!("this is the dictionary of {site}"))
-        })?;
-    }
-    Ok(merged)
 }
 
 fn read_dictionary(path: &Path) -> Result<Dictionary> {
