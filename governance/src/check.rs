@@ -26,10 +26,7 @@ pub(crate) struct Checked {
 
 pub(crate) fn check(document: &Document) -> Result<Checked> {
     if document.version != STUDY_VERSION {
-        return refuse(format!(
-            "version {} of the form; this build reads version {STUDY_VERSION}",
-            document.version
-        ));
+        return Err(version(document.version));
     }
     if document.name.trim().is_empty() || document.name.chars().count() > 200 {
         return refuse("name: give it one, of at most 200 letters");
@@ -52,6 +49,10 @@ pub(crate) fn check(document: &Document) -> Result<Checked> {
     let dictionary = Dictionary { tables: document.tables.clone() };
     dictionary.validate()?;
     Ok(Checked { disclosure, from, until })
+}
+
+pub(crate) fn version(version: u32) -> Error {
+    Error::study(format!("version {version} of the form; this build reads version {STUDY_VERSION}"))
 }
 
 fn refuse<T>(what: impl Into<String>) -> Result<T> {

@@ -11,12 +11,17 @@ use tacit_plan::{Dictionary, Digest, Disclosure};
 
 use crate::{
     Error, PublicKey, Result, check,
-    document::{DEFAULT_MAX_CELLS, Document, Engines, Party, Role},
+    document::{DEFAULT_MAX_CELLS, Document, Engines, Party, Role, STUDY_VERSION},
     files,
 };
 
 /// A study's file is at most this long: dictionaries are read by people.
 pub const LARGEST_STUDY: u64 = 4 << 20;
+
+#[derive(serde::Deserialize)]
+struct VersionOnly {
+    version: u32,
+}
 
 /// A study, parsed and checked.
 #[derive(Clone, Debug)]
@@ -44,9 +49,15 @@ impl Study {
             line: Some(line_at(bytes, error.valid_up_to())),
             what: "not UTF-8; save it as UTF-8 text".to_owned(),
         })?;
-        let document: Document = toml::from_str(text).map_err(|error| Error::Study {
-            line: error.span().map(|span| line_at(bytes, span.start)),
-            what: error.message().trim().to_owned(),
+        let document: Document = toml::from_str(text).map_err(|error| {
+            // A later form has fields of its own: the version is what is wrong then.
+            match toml::from_str::<VersionOnly>(text) {
+                Ok(VersionOnly { version }) if version != STUDY_VERSION => check::version(version),
+                _ => Error::Study {
+                    line: error.span().map(|span| line_at(bytes, span.start)),
+                    what: error.message().trim().to_owned(),
+                },
+            }
         })?;
         let checked = check::check(&document)?;
         Ok(Self {

@@ -126,6 +126,22 @@ fn points_that_are_low_order_mixed_or_not_canonical_are_refused() {
 }
 
 #[test]
+fn keys_and_signatures_are_those_of_rfc_8032() {
+    // Section 7.1, TEST 2.
+    let hex = |text: &str| -> Vec<u8> {
+        let digits = text.as_bytes().chunks(2).map(|pair| str::from_utf8(pair).unwrap());
+        digits.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect()
+    };
+    let seed = hex("4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb");
+    let key = KeyPair::from_seed(&seed.try_into().unwrap());
+    let public = hex("3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c");
+    assert_eq!(key.public().as_bytes().as_slice(), public);
+    let signature = hex("92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da\
+         085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00");
+    assert_eq!(key.sign(&[0x72]).as_slice(), signature);
+}
+
+#[test]
 fn a_signature_fits_one_key_and_one_message() {
     let signature = key(1).sign(b"message");
     assert!(key(1).public().verifies(b"message", &signature));

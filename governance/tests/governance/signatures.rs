@@ -1,5 +1,6 @@
 use std::{fs, path::PathBuf};
 
+use proptest::prelude::*;
 use tacit_governance::{Error, SignatureState, Study, Timestamp, sign, signature_path, verify_all};
 use tempfile::TempDir;
 
@@ -95,4 +96,30 @@ fn a_missing_file_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let error = Study::open(&folder.path().join("nowhere.toml")).unwrap_err();
     assert!(error.to_string().contains("nowhere.toml"), "{error}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(50))]
+    #[test]
+    fn a_hostile_signature_file_is_never_valid(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        let (_folder, path) = written();
+        fs::write(signature_path(&path, "north"), bytes).unwrap();
+        prop_assert_eq!(&verify_all(&path).unwrap()[0].1, &SignatureState::Damaged);
+    }
+
+    #[test]
+    fn a_signature_with_a_changed_letter_is_valid_only_if_the_signature_line_is_untouched(
+        at in 0_usize..400, with in b'!'..b'~',
+    ) {
+        let (_folder, path) = written();
+        let (_, file) = sign(&path, &key(1)).unwrap();
+        let mut bytes = fs::read(&file).unwrap();
+        let at = at % bytes.len();
+        let line = bytes.windows(10).position(|window| window == b"signature:").unwrap();
+        let changed = bytes[at] != with;
+        bytes[at] = with;
+        fs::write(&file, &bytes).unwrap();
+        let valid = verify_all(&path).unwrap()[0].1 == SignatureState::Valid;
+        prop_assert!(!valid || !changed || at < line);
+    }
 }

@@ -203,6 +203,21 @@ fn a_key_with_another_role_is_told_apart_from_a_stranger() {
 }
 
 #[test]
+fn a_later_form_is_refused_by_its_version_not_by_its_new_fields() {
+    let later = refusal(|text| text.replacen("version = 1", "version = 2\nconsent = true", 1));
+    assert!(later.contains("reads version 1"), "{later}");
+}
+
+#[test]
+fn deep_nesting_is_refused() {
+    for deep in
+        ["a = ".to_owned() + &"[".repeat(200_000), "{a=".repeat(100_000), "a.".repeat(200_000)]
+    {
+        assert!(Study::parse(deep.as_bytes()).is_err());
+    }
+}
+
+#[test]
 fn bytes_that_are_no_text_are_refused_by_line() {
     let message = Study::parse(b"version = 1\nname = \"\xff\"").unwrap_err().to_string();
     assert!(message.contains("line 2") && message.contains("UTF-8"), "{message}");
