@@ -121,7 +121,7 @@ fn only_the_transport_knows_quinn() {
         let name = text(package, "name");
         for dependency in list(package, "dependencies") {
             if text(dependency, "name") == "quinn" {
-                assert!(matches!(name, "tacit-net" | "tacit-benches"), "{name} uses quinn");
+                assert!(matches!(name, "tacit-net"), "{name} uses quinn");
             }
             if text(dependency, "name") == "datafusion" && text(dependency, "kind") != "dev" {
                 assert!(matches!(name, "tacit-sql"), "{name} uses datafusion");
