@@ -59,7 +59,7 @@ fn every_operator_equals_clear_and_costs_its_bill_on_every_engine() {
     let mut draw = Draw(11);
     for world in World::all() {
         for (width, rows) in [(1, 1), (2, 64), (7, 65), (12, 63), (33, 0), (64, 5)] {
-            let circuit = everything(width, rows, world.analyst());
+            let circuit = everything(width, rows, world.analyst);
             let mut numbers =
                 || -> Vec<u64> { (0..rows).map(|_| draw.word() >> draw.below(64)).collect() };
             let bits = (0..3).flat_map(|_| planes(&numbers(), width)).collect();
@@ -80,7 +80,7 @@ fn conversions_hold_at_every_width_on_every_engine() {
             let x: Num = b.enter(0, rows);
             let bits = b.to_bits(x, width);
             let back = b.to_num(&bits);
-            b.reveal(back, world.analyst(), "back");
+            b.reveal(back, world.analyst, "back");
             columns.push(Column::Num((0..rows).map(|_| draw.word()).collect()));
         }
         world.check(&b.finish(), &BTreeMap::from([(0, columns)]));
@@ -92,7 +92,7 @@ fn random_plans_open_what_the_rules_say_on_every_engine() {
     for world in World::all() {
         for seed in 0..8 {
             let case = case(1000 + seed, world.sites);
-            let parties = Parties { holders: (0..world.sites).collect(), analyst: world.analyst() };
+            let parties = Parties { holders: (0..world.sites).collect(), analyst: world.analyst };
             let circuit = circuit(&case.plan, &parties).unwrap();
             let entered = case.entered().into_iter().enumerate().collect();
             let opened = world.check(&circuit, &entered);
@@ -107,7 +107,7 @@ fn a_large_grouped_query_runs_as_billed() {
     for world in [World::new(EngineKind::Rep3, 3), World::new(EngineKind::Additive, 2)] {
         let plan = grouped(500, 2, 22);
         let sites = data(&mut Draw(3), &plan, world.sites);
-        let parties = Parties { holders: (0..world.sites).collect(), analyst: world.analyst() };
+        let parties = Parties { holders: (0..world.sites).collect(), analyst: world.analyst };
         let circuit = circuit(&plan, &parties).unwrap();
         let enter = |own| ops::inputs(&plan, own).unwrap();
         let opened = world.check(&circuit, &sites.iter().map(enter).enumerate().collect());
@@ -123,7 +123,7 @@ fn rounds_are_few_and_the_same_for_every_query() {
             EngineKind::Rep3 => 14,
             EngineKind::Additive => 17,
         };
-        let parties = Parties { holders: (0..world.sites).collect(), analyst: world.analyst() };
+        let parties = Parties { holders: (0..world.sites).collect(), analyst: world.analyst };
         let mut seen = Vec::new();
         for cells in [1, 12, 1000] {
             for aggregates in [0, 1, 5] {
