@@ -1,0 +1,431 @@
+//! Replicated sharing among three (Araki, Furukawa, Lindell, Nof, Ohara, ePrint 2016/768).
+//!
+//! A value is `x = x_0 + x_1 + x_2`; compute party `p` holds `(x_p, x_{p+1})`, indices modulo 3,
+//! so that every component is missing at exactly one party. Bits are the same with exclusive or.
+//!
+//! | instruction | what happens | sent |
+//! | --- | --- | --- |
+//! | product | `z_p = x_p y_p + x_p y_{p+1} + x_{p+1} y_p + a_p`, where `a_0 + a_1 + a_2 = 0`; `z_p` goes to `p - 1` | one word per party |
+//! | enter by compute party `p` | `x_p` from a mask shared with `p - 1`, `x_{p+1} = x - x_p` goes to `p + 1`, `x_{p+2} = 0` | one word |
+//! | enter by anybody else | `x_0`, `x_1` from two keys, `x_2` sent to the two parties that hold it | two words; once per holder, 16 bytes of key with each |
+//! | addend 0 | `x_0 + x_1` is known to party 0, which enters it | one word from party 0 |
+//! | addend 1 | `x_2` is known to the two parties that hold it: a sharing as it stands | nothing |
+//! | random | `x_p` from a mask shared with `p - 1` | nothing |
+//! | reveal | every compute party sends `x_p + a_p` to the receiver | one word per party |
+//!
+//! The zero sharing is `a_p = F(k_p) - F(k_{p+1})`, where `p` and `p - 1` share the key `k_p`.
+//!
+//! # Security
+//! Semi-honest, at most one compute party (with any number of other parties). `Reveal` adds a zero
+//! sharing: entered columns are shared with as little randomness as will do (one component is zero),
+//! and the three components of a linear function of several parties' columns would tell a receiver
+//! more than their sum. That every compute party takes part in an opening also lets each of them
+//! prevent it. An outside holder's two keys come from the seed that it shares with compute party 0,
+//! which therefore needs no message; party 1 is sent the key of `x_1`, party 2 that of `x_0`.
+
+use std::collections::BTreeMap;
+
+use rayon::prelude::*;
+use tacit_net::Link;
+use zeroize::Zeroizing;
+
+use super::{
+    Client, Demand, Engine, Inbox, Job, Outbox, Price, Scheme, addend_shape, cross, input,
+    no_addend, total, unknown,
+};
+use crate::{
+    Circuit, Kind, Op, Result, Roster, Shape,
+    linear::{self, PIECE, Ring, SPLIT, with_ring},
+    mask::{self, Prg},
+    words,
+};
+
+/// Bytes of a key on the wire.
+const KEY: usize = 16;
+
+/// Words of a tile: with four operands, the result and the frame it fills 24 kB, less than L1.
+const TILE: usize = 512;
+
+pub(super) struct Rep3 {
+    compute: [usize; 3],
+}
+
+impl Rep3 {
+    /// The roster was checked: there are three compute parties.
+    pub(super) fn new(roster: &Roster) -> Self {
+        Self { compute: [roster.compute[0], roster.compute[1], roster.compute[2]] }
+    }
+
+    fn place(&self, party: usize) -> Option<usize> {
+        self.compute.iter().position(|&p| p == party)
+    }
+}
+
+impl Scheme for Rep3 {
+    fn components(&self, _: Kind) -> usize {
+        2
+    }
+
+    fn price(&self, circuit: &Circuit, at: usize, price: &mut Price) -> Result<()> {
+        let instruction = &circuit.instructions()[at];
+        let c = &self.compute;
+        match &instruction.op {
+            Op::Enter { holder, slot, shape } => {
+                price.rounds = 1;
+                if let Some(p) = self.place(*holder) {
+                    price.wire(0, *holder, c[(p + 1) % 3], shape.bytes());
+                } else {
+                    let key = if *slot == 0 { KEY } else { 0 };
+                    price.wire(0, *holder, c[1], key + shape.bytes());
+                    price.wire(0, *holder, c[2], key + shape.bytes());
+                }
+            }
+            Op::Mul => {
+                price.rounds = 1;
+                let bytes = circuit.shape(instruction.first).bytes();
+                for p in 0..3 {
+                    price.wire(0, c[p], c[(p + 2) % 3], bytes);
+                }
+            }
+            Op::Addend { index: 0, width } => {
+                price.rounds = 1;
+                price.wire(0, c[0], c[1], width * circuit.shape(instruction.first).bytes());
+            }
+            Op::Addend { index: 1, .. } | Op::Random { .. } => {}
+            Op::Addend { index, .. } => return Err(no_addend(at, *index)),
+            Op::Reveal { to, .. } => {
+                price.rounds = 1;
+                for &from in c {
+                    price.wire(0, from, *to, circuit.shape(instruction.args[0]).bytes());
+                }
+            }
+            op if op.is_macro() => return Err(unknown(at, op)),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn engine(&self, demand: &Demand, link: &mut dyn Link) -> Result<Box<dyn Engine>> {
+        let me = link.me();
+        let place = self.place(me).unwrap_or_default();
+        let (prev, next) = (self.compute[(place + 2) % 3], self.compute[(place + 1) % 3]);
+        let (before, after) = (link.seed(prev)?, link.seed(next)?);
+        let mut outside = BTreeMap::new();
+        for &holder in demand.holders.iter().filter(|&&h| self.place(h).is_none()) {
+            let keys = if place == 0 {
+                let seed = link.seed(holder)?;
+                [0, 1].map(|component| Some(Prg::new(*outside_key(&seed, holder, component))))
+            } else {
+                [None, None]
+            };
+            outside.insert(holder, keys);
+        }
+        let pair = |label: &str| {
+            [Prg::derive(&before, label, prev, me), Prg::derive(&after, label, me, next)]
+        };
+        Ok(Box::new(Party {
+            me,
+            place,
+            compute: self.compute,
+            one: [u64::from(place == 0), u64::from(place == 2)],
+            zero: pair("rep3 zero"),
+            random: pair("rep3 random"),
+            enter: pair("rep3 enter"),
+            outside,
+        }))
+    }
+
+    fn client(&self, demand: &Demand, link: &mut dyn Link) -> Result<Box<dyn Client>> {
+        let me = link.me();
+        let mut keys = Vec::new();
+        if demand.holders.contains(&me) {
+            let seed = link.seed(self.compute[0])?;
+            keys.extend([0, 1].map(|component| outside_key(&seed, me, component)));
+        }
+        Ok(Box::new(Holder { compute: self.compute, keys }))
+    }
+}
+
+/// The key of component `component` of everything that an outside holder enters.
+fn outside_key(seed: &tacit_net::Seed, holder: usize, component: usize) -> Zeroizing<[u8; 16]> {
+    mask::key(seed, "rep3 outside", holder, component)
+}
+
+/// A compute party. Of each pair of streams the first is shared with the party before, as is the
+/// first component, and the second with the party after.
+struct Party {
+    me: usize,
+    place: usize,
+    compute: [usize; 3],
+    one: [u64; 2],
+    zero: [Prg; 2],
+    random: [Prg; 2],
+    enter: [Prg; 2],
+    outside: BTreeMap<usize, [Option<Prg>; 2]>,
+}
+
+impl Party {
+    fn next(&self) -> usize {
+        self.compute[(self.place + 1) % 3]
+    }
+
+    fn prev(&self) -> usize {
+        self.compute[(self.place + 2) % 3]
+    }
+
+    /// First half of an entry by this party, which knows `value`.
+    fn give(
+        &self,
+        shape: Shape,
+        block: u64,
+        value: &[u64],
+        z: &mut super::Share,
+        out: &mut Outbox,
+    ) -> Result<()> {
+        let [x, y] = components(z);
+        self.enter[0].fill(block, x);
+        words::clean(shape, x);
+        linear::sub(shape.kind, value, x, y);
+        words::put(y, out.section(self.next(), shape.bytes())?);
+        Ok(())
+    }
+
+    /// Second half of an entry by the compute party at `from`.
+    fn take(
+        &self,
+        shape: Shape,
+        block: u64,
+        from: usize,
+        z: &mut super::Share,
+        inbox: &Inbox,
+    ) -> Result<()> {
+        let [x, y] = components(z);
+        if (from + 1) % 3 == self.place {
+            words::get(inbox.section(self.compute[from], shape.bytes())?, x);
+            words::clean(shape, x);
+            y.fill(0);
+        } else if from != self.place {
+            x.fill(0);
+            self.enter[1].fill(block, y);
+            words::clean(shape, y);
+        }
+        Ok(())
+    }
+
+    /// An entry by a holder that does not compute.
+    fn take_outside(&mut self, holder: usize, job: &mut Job<'_>, inbox: &Inbox) -> Result<()> {
+        let Op::Enter { slot, .. } = job.op else { return Err(unknown(job.at, job.op)) };
+        let [x, y] = components(&mut job.results[0]);
+        let keys = self.outside.entry(holder).or_default();
+        if self.place > 0 && *slot == 0 {
+            let mut key = Zeroizing::new([0; KEY]);
+            key.copy_from_slice(inbox.section(holder, KEY)?);
+            // Party 1 is missing x_0, party 2 is missing x_1.
+            keys[2 - self.place] = Some(Prg::new(*key));
+        }
+        let explicit = if self.place > 0 { inbox.section(holder, job.shape.bytes())? } else { &[] };
+        for (z, component) in [(x, self.place), (y, (self.place + 1) % 3)] {
+            if component == 2 {
+                words::get(explicit, z);
+            } else if let Some(key) = &keys[component] {
+                key.fill(job.masks, z);
+            }
+            words::clean(job.shape, z);
+        }
+        Ok(())
+    }
+
+    /// `x_p + a_p`.
+    fn masked(&self, job: &Job<'_>) -> Zeroizing<Vec<u64>> {
+        let mut z = Zeroizing::new(job.args[0].0[0].clone());
+        with_ring!(job.shape.kind, R => {
+            self.zero[0].with(job.masks, &mut z, R::add);
+            self.zero[1].with(job.masks, &mut z, R::sub);
+        });
+        words::clean(job.shape, &mut z);
+        z
+    }
+
+    fn multiply(&self, job: &mut Job<'_>, out: &mut Outbox) -> Result<()> {
+        let shape = job.shape;
+        let frame = out.section(self.prev(), shape.bytes())?;
+        let [x, y] = [job.args[0], job.args[1]].map(|s| [s.0[0].as_slice(), s.0[1].as_slice()]);
+        let z = job.results[0].0[0].as_mut_slice();
+        let block = job.masks;
+        if z.len() < SPLIT {
+            self.tiles(shape, block, 0, x, y, z, frame);
+        } else {
+            z.par_chunks_mut(PIECE)
+                .zip(frame.par_chunks_mut(8 * PIECE))
+                .enumerate()
+                .for_each(|(i, (z, frame))| self.tiles(shape, block, i * PIECE, x, y, z, frame));
+        }
+        Ok(())
+    }
+
+    /// The product's words from `start` on.
+    #[allow(clippy::too_many_arguments)]
+    fn tiles(
+        &self,
+        shape: Shape,
+        block: u64,
+        start: usize,
+        x: [&[u64]; 2],
+        y: [&[u64]; 2],
+        z: &mut [u64],
+        frame: &mut [u8],
+    ) {
+        for (i, (z, frame)) in z.chunks_mut(TILE).zip(frame.chunks_mut(8 * TILE)).enumerate() {
+            let start = start + i * TILE;
+            let rows = start..start + z.len();
+            let [x0, x1] = x.map(|x| &x[rows.clone()]);
+            let [y0, y1] = y.map(|y| &y[rows.clone()]);
+            let block = block + start as u64 / 2;
+            self.zero[0].fill(block, z);
+            with_ring!(shape.kind, R => {
+                self.zero[1].with(block, z, R::sub);
+                for ((((z, x0), x1), y0), y1) in z.iter_mut().zip(x0).zip(x1).zip(y0).zip(y1) {
+                    let own = R::mul(*x0, R::add(*y0, *y1));
+                    *z = R::add(*z, R::add(own, R::mul(*x1, *y0)));
+                }
+            });
+            if rows.end == shape.words() {
+                words::clean(shape, z);
+            }
+            words::put(z, frame);
+        }
+    }
+}
+
+/// The two components of a share.
+fn components(share: &mut super::Share) -> [&mut [u64]; 2] {
+    let (x, y) = share.0.split_at_mut(1);
+    [&mut x[0], &mut y[0]]
+}
+
+impl Engine for Party {
+    fn one(&self) -> &[u64] {
+        &self.one
+    }
+
+    fn prepare(&mut self, _: &Inbox) -> Result<()> {
+        Ok(())
+    }
+
+    fn start(&mut self, job: &mut Job<'_>, out: &mut Outbox) -> Result<()> {
+        match job.op {
+            Op::Enter { holder, .. } if *holder == self.me => {
+                let mut value = Zeroizing::new(input(job)?.words()[..job.shape.words()].to_vec());
+                words::clean(job.shape, &mut value);
+                self.give(job.shape, job.masks, &value, &mut job.results[0], out)
+            }
+            Op::Mul => self.multiply(job, out),
+            Op::Addend { index: 0, .. } if self.place == 0 => {
+                let mut value = Zeroizing::new(job.args[0].0[0].clone());
+                linear::add_to(job.shape.kind, &job.args[0].0[1], &mut value);
+                let shape = addend_shape(job.shape);
+                let mut crossed: Vec<Zeroizing<Vec<u64>>> =
+                    job.results.iter().map(|_| Zeroizing::new(vec![0; shape.words()])).collect();
+                let mut planes: Vec<&mut [u64]> =
+                    crossed.iter_mut().map(|plane| plane.as_mut_slice()).collect();
+                cross(job.shape, &value, &mut planes);
+                let mut block = job.masks;
+                for (plane, z) in crossed.iter().zip(job.results.iter_mut()) {
+                    self.give(shape, block, plane, z, out)?;
+                    block += shape.words().div_ceil(2) as u64;
+                }
+                Ok(())
+            }
+            Op::Reveal { to, .. } if *to != self.me => {
+                words::put(&self.masked(job), out.section(*to, job.shape.bytes())?);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn finish(&mut self, job: &mut Job<'_>, inbox: &Inbox) -> Result<()> {
+        match job.op {
+            Op::Enter { holder, .. } => {
+                match self.compute.iter().position(|p| p == holder) {
+                    Some(from) => self.take(job.shape, job.masks, from, &mut job.results[0], inbox),
+                    None => self.take_outside(*holder, job, inbox),
+                }?;
+            }
+            Op::Random { .. } => {
+                for (z, prg) in components(&mut job.results[0]).into_iter().zip(&self.random) {
+                    prg.fill(job.masks, z);
+                    words::clean(job.shape, z);
+                }
+            }
+            Op::Mul => {
+                let z = &mut job.results[0].0[1];
+                words::get(inbox.section(self.next(), job.shape.bytes())?, z);
+                words::clean(job.shape, z);
+            }
+            Op::Addend { index: 0, .. } => {
+                let shape = addend_shape(job.shape);
+                let mut block = job.masks;
+                for z in job.results.iter_mut() {
+                    self.take(shape, block, 0, z, inbox)?;
+                    block += shape.words().div_ceil(2) as u64;
+                }
+            }
+            Op::Addend { .. } => {
+                // x_2 is the second component of party 1 and the first of party 2.
+                for component in 0..2 {
+                    let known = self.place + component == 2;
+                    let mut planes: Vec<&mut [u64]> =
+                        job.results.iter_mut().map(|z| z.0[component].as_mut_slice()).collect();
+                    if known {
+                        cross(job.shape, &job.args[0].0[component], &mut planes);
+                    } else {
+                        planes.iter_mut().for_each(|plane| plane.fill(0));
+                    }
+                }
+            }
+            Op::Reveal { to, .. } if *to == self.me => {
+                let mut z = self.masked(job);
+                let others = [self.prev(), self.next()];
+                job.opened = Some(total(job.shape, &mut z, &others, inbox)?);
+            }
+            Op::Reveal { .. } => {}
+            op => return Err(unknown(job.at, op)),
+        }
+        Ok(())
+    }
+}
+
+/// A party that does not compute.
+struct Holder {
+    compute: [usize; 3],
+    /// Keys of x_0 and x_1; none at a party that enters nothing.
+    keys: Vec<Zeroizing<[u8; 16]>>,
+}
+
+impl Client for Holder {
+    fn enter(&mut self, job: &mut Job<'_>, out: &mut Outbox) -> Result<()> {
+        let Op::Enter { slot, .. } = job.op else { return Err(unknown(job.at, job.op)) };
+        let mut z = Zeroizing::new(input(job)?.words()[..job.shape.words()].to_vec());
+        with_ring!(job.shape.kind, R => {
+            for key in &self.keys {
+                Prg::new(**key).with(job.masks, &mut z, R::sub);
+            }
+        });
+        words::clean(job.shape, &mut z);
+        for place in [1, 2] {
+            let to = self.compute[place];
+            if *slot == 0 {
+                out.section(to, KEY)?.copy_from_slice(&*self.keys[2 - place]);
+            }
+            words::put(&z, out.section(to, job.shape.bytes())?);
+        }
+        Ok(())
+    }
+
+    fn open(&mut self, job: &mut Job<'_>, inbox: &Inbox) -> Result<()> {
+        let mut z = Zeroizing::new(vec![0; job.shape.words()]);
+        job.opened = Some(total(job.shape, &mut z, &self.compute, inbox)?);
+        Ok(())
+    }
+}

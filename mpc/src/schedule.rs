@@ -1,0 +1,235 @@
+//! The schedule: which instructions share a network round, and when a column dies.
+//!
+//! An instruction is due as soon as its arguments are there, counted in network rounds: local
+//! instructions cost none, an interactive one costs what the engine's price says. All interactive
+//! instructions that are due after the same number of rounds form a [`Layer`] and share its rounds.
+//! Every [`Op::Reveal`] waits for the last layer, so that nothing is opened while anything is still
+//! computed, and a party has one moment at which it lets results go.
+//!
+//! A column is freed after its last use in this order; a constant is never stored at all.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    Circuit, EngineKind, Error, Id, Op, Result, Roster, Shape,
+    engine::{Demand, Price, Product, Scheme},
+    mask,
+};
+
+/// One round of one instruction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Task {
+    /// The instruction.
+    pub at: usize,
+    /// Which of its rounds, from 0.
+    pub step: usize,
+    /// Whether it is the last.
+    pub last: bool,
+}
+
+/// One network round and what is computed before it.
+#[derive(Clone, Debug, Default)]
+pub struct Layer {
+    /// Instructions that need no round, run before it, in order.
+    pub local: Vec<usize>,
+    /// What shares the round, in circuit order. Empty in the last layer, which has no round.
+    pub tasks: Vec<Task>,
+    /// Whether shares of openings travel in it.
+    pub opens: bool,
+    /// Bytes from one session party to another; only pairs that talk.
+    pub bytes: BTreeMap<(usize, usize), usize>,
+}
+
+impl Layer {
+    /// Whether `party` sends or receives anything in this round.
+    pub fn involves(&self, party: usize) -> bool {
+        self.bytes.keys().any(|&(from, to)| from == party || to == party)
+    }
+}
+
+/// A circuit laid out for an engine.
+#[derive(Clone, Debug)]
+pub struct Schedule {
+    /// The network rounds, and a last layer for what is local after them.
+    pub layers: Vec<Layer>,
+    /// Per instruction: the columns that die with it.
+    pub dies: Vec<Vec<Id>>,
+    /// Bytes that a party holds from the first round on (dealt material), by session index.
+    pub held: Vec<u64>,
+    /// Triples over Z_2^64.
+    pub triples: u64,
+    /// Bit triples.
+    pub bit_triples: u64,
+    pub(crate) masks: Vec<u64>,
+    pub(crate) demand: Demand,
+}
+
+impl Schedule {
+    /// Network rounds in which anything travels.
+    pub fn rounds(&self) -> u64 {
+        self.layers.iter().filter(|layer| !layer.bytes.is_empty()).count() as u64
+    }
+}
+
+/// Lays a circuit out for an engine among these parties.
+///
+/// # Errors
+/// [`Error::Engine`] if the engine cannot run the circuit (a macro that was not lowered, an addend
+/// that it does not have, the wrong parties), [`Error::Circuit`] if a holder's slots are not
+/// numbered in order.
+pub fn schedule(circuit: &Circuit, engine: EngineKind, roster: &Roster) -> Result<Schedule> {
+    lay_out(circuit, &*engine.scheme(roster)?, roster)
+}
+
+pub(crate) fn lay_out(circuit: &Circuit, scheme: &dyn Scheme, roster: &Roster) -> Result<Schedule> {
+    let instructions = circuit.instructions();
+    let mut schedule = Schedule {
+        layers: Vec::new(),
+        dies: vec![Vec::new(); instructions.len()],
+        held: vec![0; roster.parties],
+        triples: 0,
+        bit_triples: 0,
+        masks: Vec::with_capacity(instructions.len()),
+        demand: Demand::default(),
+    };
+    let mut layers: Vec<Layer> = Vec::new();
+    // Rounds after which a column is there.
+    let mut ready = vec![0; circuit.shapes().len()];
+    let mut slots: BTreeMap<usize, usize> = BTreeMap::new();
+    let mut masks = 0;
+    let mut price = Price::default();
+    let mut reveals = Vec::new();
+    let mut reveal_wires = Vec::new();
+    let mut ahead = BTreeMap::new();
+
+    for (at, instruction) in instructions.iter().enumerate() {
+        check(at, &instruction.op, roster, &mut slots)?;
+        price.reset();
+        scheme.price(circuit, at, &mut price)?;
+        schedule.masks.push(masks);
+        match &instruction.op {
+            Op::Enter { holder, .. } => {
+                schedule.demand.holders.insert(*holder);
+            }
+            Op::Mul => schedule.demand.products.push(Product {
+                at,
+                shape: circuit.shape(instruction.first),
+                masks,
+            }),
+            _ => {}
+        }
+        masks += mask::blocks(circuit, instruction);
+        schedule.triples += price.triples;
+        schedule.bit_triples += price.bit_triples;
+        for wire in price.ahead.iter().filter(|wire| wire.bytes > 0) {
+            *ahead.entry((wire.from, wire.to)).or_insert(0) += wire.bytes;
+            schedule.held[wire.to] += wire.bytes as u64;
+        }
+        if matches!(instruction.op, Op::Reveal { .. }) {
+            reveals.push((at, price.rounds));
+            reveal_wires.extend_from_slice(&price.wires);
+            continue;
+        }
+        let due = instruction.args.iter().map(|&id| ready[id as usize]).max().unwrap_or(0);
+        let there = due + price.rounds;
+        if layers.len() <= there {
+            layers.resize_with(there + 1, Layer::default);
+        }
+        if price.rounds == 0 {
+            layers[due].local.push(at);
+        }
+        for step in 0..price.rounds {
+            let last = step + 1 == price.rounds;
+            layers[due + step].tasks.push(Task { at, step, last });
+        }
+        for wire in price.wires.iter().filter(|wire| wire.bytes > 0) {
+            *layers[due + wire.step].bytes.entry((wire.from, wire.to)).or_insert(0) += wire.bytes;
+        }
+        ready[results(circuit, at)].fill(there);
+    }
+
+    open_last(&mut layers, &reveals, &reveal_wires);
+    for (pair, bytes) in ahead {
+        *layers[0].bytes.entry(pair).or_insert(0) += bytes;
+    }
+    schedule.layers = layers;
+    bury(circuit, &mut schedule);
+    Ok(schedule)
+}
+
+/// Puts every reveal behind everything else.
+fn open_last(layers: &mut Vec<Layer>, reveals: &[(usize, usize)], wires: &[crate::engine::Wire]) {
+    if layers.is_empty() {
+        layers.push(Layer::default());
+    }
+    let first = layers.len() - 1;
+    let rounds = reveals.iter().map(|r| r.1).max().unwrap_or(0);
+    layers.resize_with(first + rounds + 1, Layer::default);
+    for &(at, rounds) in reveals {
+        if rounds == 0 {
+            layers[first].local.push(at);
+        }
+        for step in 0..rounds {
+            layers[first + step].tasks.push(Task { at, step, last: step + 1 == rounds });
+            layers[first + step].opens = true;
+        }
+    }
+    for wire in wires.iter().filter(|wire| wire.bytes > 0) {
+        *layers[first + wire.step].bytes.entry((wire.from, wire.to)).or_insert(0) += wire.bytes;
+    }
+}
+
+/// Columns of the results of an instruction.
+pub(crate) fn results(circuit: &Circuit, at: usize) -> std::ops::Range<usize> {
+    let instructions = circuit.instructions();
+    let end = instructions.get(at + 1).map_or(circuit.shapes().len(), |next| next.first as usize);
+    instructions[at].first as usize..end
+}
+
+/// Finds every column's last use. Columns that are never used die where they are made.
+fn bury(circuit: &Circuit, schedule: &mut Schedule) {
+    let mut dead = vec![false; circuit.shapes().len()];
+    for layer in schedule.layers.iter().rev() {
+        let done = layer.tasks.iter().filter(|task| task.last).map(|task| task.at);
+        for at in layer.local.iter().copied().chain(done).collect::<Vec<_>>().into_iter().rev() {
+            let instruction = &circuit.instructions()[at];
+            let own = results(circuit, at).map(|id| id as Id);
+            for id in instruction.args.iter().copied().chain(own) {
+                if !std::mem::replace(&mut dead[id as usize], true) {
+                    schedule.dies[at].push(id);
+                }
+            }
+        }
+    }
+}
+
+/// What a circuit must be beyond what its construction checks.
+fn check(at: usize, op: &Op, roster: &Roster, slots: &mut BTreeMap<usize, usize>) -> Result<()> {
+    let wrong = |what: String| Err(Error::Circuit { at, what });
+    match op {
+        Op::Enter { holder, slot, .. } => {
+            let next = slots.entry(*holder).or_default();
+            if *holder >= roster.parties {
+                return wrong(format!("there is no party {holder} to enter a column"));
+            }
+            if std::mem::replace(next, *next + 1) != *slot {
+                return wrong(format!("slot {slot} of party {holder} is out of order"));
+            }
+            Ok(())
+        }
+        Op::Reveal { to, .. } if *to >= roster.parties => {
+            wrong(format!("there is no party {to} to open to"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether the executor makes a constant argument of this instruction into a column.
+pub(crate) fn stores_constants(op: &Op) -> bool {
+    !matches!(op, Op::Add | Op::Sub)
+}
+
+/// Bytes of one component of a column in memory.
+pub(crate) fn memory(shape: Shape) -> u64 {
+    8 * shape.words() as u64
+}

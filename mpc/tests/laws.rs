@@ -1,0 +1,159 @@
+//! The laws that hold for every circuit and engine, over random circuits.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use tacit_mpc::{
+    Bit, Builder, Circuit, Column, EngineKind, Num,
+    testing::{Inputs, Session, assert_laws, session},
+};
+
+/// Draws choices from a list that proptest shrinks.
+struct Dice<'a>(std::slice::Iter<'a, u32>);
+
+impl Dice<'_> {
+    fn roll(&mut self, sides: usize) -> usize {
+        self.0.next().copied().unwrap_or(0) as usize % sides
+    }
+}
+
+/// A random lowered circuit and inputs for it.
+fn random_circuit(
+    engine: EngineKind,
+    sites: usize,
+    compute: usize,
+    rows: usize,
+    dice: &[u32],
+) -> (Circuit, Session, Inputs) {
+    let session = session(engine, sites, compute);
+    let addends = engine.addends(compute);
+    let mut dice = Dice(dice.iter());
+    let mut b = Builder::new();
+    let mut inputs: Inputs = BTreeMap::new();
+    let (mut nums, mut bits): (Vec<Num>, Vec<Bit>) = (Vec::new(), Vec::new());
+    let word = |i: usize| match i % 5 {
+        0 => 0,
+        1 => u64::MAX,
+        2 => 1 << 63,
+        _ => (i as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15),
+    };
+    for site in 0..sites {
+        let shift = dice.roll(1 << 16);
+        let columns = inputs.entry(site).or_default();
+        nums.push(b.enter(site, rows));
+        columns.push(Column::Num((0..rows).map(|i| word(i + shift)).collect()));
+        bits.push(b.enter(site, rows));
+        columns.push(Column::bits((0..rows).map(|i| word(i + shift) >> 7 & 1 == 1)));
+    }
+    // All columns keep `rows` rows, so that any two fit.
+    for _ in 0..16 {
+        let (x, y) = (nums[dice.roll(nums.len())], nums[dice.roll(nums.len())]);
+        let (p, q) = (bits[dice.roll(bits.len())], bits[dice.roll(bits.len())]);
+        match dice.roll(19) {
+            0 => nums.push(b.add(x, y)),
+            1 => nums.push(b.sub(x, y)),
+            2 => nums.push(b.scale(x, 0xffff_ffff_0000_0003)),
+            3 | 4 => nums.push(b.mul(x, y)),
+            5 => bits.push(b.xor(p, q)),
+            6 => bits.push(b.not(p)),
+            7 | 8 => bits.push(b.and(p, q)),
+            9 => bits.push(b.or(p, q)),
+            10 => {
+                let c = b.constant(77, rows);
+                nums.push(b.sub(c, x));
+                nums.push(b.mul(c, x));
+            }
+            11 => {
+                let cut = dice.roll(rows + 1);
+                let (head, tail) = (b.slice(p, 0, cut), b.slice(p, cut, rows - cut));
+                bits.push(b.concat(&[tail, head]));
+            }
+            12 => {
+                let cut = dice.roll(rows + 1);
+                let (head, tail) = (b.slice(x, 0, cut), b.slice(x, cut, rows - cut));
+                nums.push(b.concat(&[tail, head]));
+            }
+            13 => {
+                let (one, bit) = (b.sum(x), b.sum(p));
+                nums.push(b.broadcast(one, rows));
+                bits.push(b.broadcast(bit, rows));
+            }
+            14 => {
+                let index: Vec<u32> = (0..rows as u32).rev().collect();
+                nums.push(b.gather(x, index.clone()));
+                bits.push(b.gather(p, index));
+            }
+            15 => {
+                // x as bits again: the addends of x add up to x, here on their lowest bit.
+                let planes: Vec<Bit> = (0..addends).map(|i| b.addend_bits(x, i, 1)[0]).collect();
+                bits.push(planes.into_iter().reduce(|p, q| b.xor(p, q)).unwrap());
+            }
+            16 => {
+                // The addends of p combine by exclusive or: a + c - 2 a c.
+                let parts: Vec<Num> = (0..addends).map(|i| b.addend_num(p, i)).collect();
+                let mut xor = |a: Num, c: Num| {
+                    let (sum, both) = (b.add(a, c), b.mul(a, c));
+                    let twice = b.scale(both, 2);
+                    b.sub(sum, twice)
+                };
+                nums.push(parts.into_iter().reduce(&mut xor).unwrap());
+            }
+            17 => {
+                let (r, s): (Num, Bit) = (b.random(rows), b.random(rows));
+                let (hidden, masked) = (b.add(x, r), b.xor(p, s));
+                nums.push(b.sub(hidden, r));
+                bits.push(b.xor(masked, s));
+            }
+            _ => {
+                let zero: Bit = b.constant(0, rows);
+                let one: Bit = b.constant(1, rows);
+                let c = b.xor(zero, one);
+                bits.push(b.and(c, p));
+            }
+        }
+    }
+    for (i, x) in nums.iter().rev().take(3).enumerate() {
+        b.reveal(*x, session.analyst, format!("num {i}"));
+    }
+    for (i, x) in bits.iter().rev().take(3).enumerate() {
+        b.reveal(*x, session.analyst, format!("bit {i}"));
+    }
+    b.reveal(nums[nums.len() - 1], 0, "to a compute party");
+    b.reveal(bits[bits.len() - 1], sites - 1, "to the last site");
+    (b.finish(), session, inputs)
+}
+
+fn rows() -> impl Strategy<Value = usize> {
+    prop_oneof![Just(0), Just(1), Just(63), Just(64), Just(65), Just(128), 0..300_usize]
+}
+
+/// Engine, sites, compute parties.
+fn setting() -> impl Strategy<Value = (EngineKind, usize, usize)> {
+    use EngineKind::{Additive, Clear, Rep3};
+    prop_oneof![
+        Just((Clear, 3, 1)),
+        Just((Clear, 3, 3)),
+        Just((Rep3, 3, 3)),
+        Just((Rep3, 5, 3)),
+        Just((Additive, 2, 2)),
+        Just((Additive, 3, 3)),
+        Just((Additive, 5, 3)),
+        Just((Additive, 4, 4)),
+        Just((Additive, 5, 5)),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn run_equals_clear_and_ledger_equals_bill(
+        (engine, sites, compute) in setting(),
+        rows in rows(),
+        dice in prop::collection::vec(any::<u32>(), 100),
+        seed in any::<u64>(),
+    ) {
+        let (circuit, session, inputs) = random_circuit(engine, sites, compute, rows, &dice);
+        assert_laws(&circuit, engine, &session.roster, &inputs, seed);
+    }
+}
