@@ -12,6 +12,7 @@ mod document;
 mod error;
 mod files;
 pub mod keys;
+mod meeting;
 pub mod receipts;
 mod record;
 mod roster;
@@ -26,6 +27,7 @@ pub use document::{
 pub use error::{Error, Result};
 pub use jiff::Timestamp;
 pub use keys::{KeyPair, PublicKey};
+pub use meeting::mixed_epoch;
 pub use receipts::Receipts;
 pub use record::{Entry, Outcome, Record};
 pub use roster::{SessionParties, SessionParty};

@@ -1,7 +1,4 @@
-//! Errors of the layers below as failures that a peer or the analyst can be told, and back.
-//!
-//! The reason in an abort frame is `code: message`, so that a party that hears of a failure from a
-//! peer reports the same code.
+//! Errors of the layers below as failures that the analyst can be told.
 
 use tacit_governance::{
     SessionParties,
@@ -40,8 +37,8 @@ pub(crate) fn of_net(error: &tacit_net::Error, session: &SessionParties) -> Fail
         }
         Net::Aborted { by, culprit, reason } => {
             let blamed = session.name(culprit.unwrap_or(*by));
-            match parse(reason) {
-                Some((code, message)) => Failure::new(code, message).by(blamed),
+            match Failure::of_reason(reason) {
+                Some(failure) => failure.by(blamed),
                 None => {
                     let what = format!("{blamed} was lost, says {}: {reason}", session.name(*by));
                     Failure::new(Code::Network, what).by(blamed)
@@ -53,32 +50,5 @@ pub(crate) fn of_net(error: &tacit_net::Error, session: &SessionParties) -> Fail
             Failure::new(Code::Network, format!("{culprit} cannot be reached: {fault}")).by(culprit)
         }
         other => Failure::new(Code::Network, other.to_string()),
-    }
-}
-
-/// What the other parties are told.
-pub(crate) fn reason(failure: &Failure) -> String {
-    format!("{}: {}", failure.code, failure.message)
-}
-
-fn parse(reason: &str) -> Option<(Code, &str)> {
-    // The engine puts this before what its owner said.
-    let reason = reason.strip_prefix("stopped: ").unwrap_or(reason);
-    let (word, message) = reason.split_once(": ")?;
-    let code = serde_json::from_value(serde_json::Value::String(word.to_owned())).ok()?;
-    Some((code, message))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_code_survives_an_abort_frame() {
-        let failure = Failure::new(Code::Receipt, "disk full: 3");
-        assert_eq!(parse(&reason(&failure)), Some((Code::Receipt, "disk full: 3")));
-        let engine = tacit_mpc::Error::Stopped(reason(&failure)).to_string();
-        assert_eq!(parse(&engine), Some((Code::Receipt, "disk full: 3")));
-        assert_eq!(parse("party 2 is gone: x"), None);
     }
 }

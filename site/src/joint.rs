@@ -7,10 +7,8 @@ use std::{
 
 use bytes::Bytes;
 use tacit_governance::{
-    Outcome,
-    session::{
-        self, Agreement, Code, Failure, Mismatch, PeerTraffic, Phase, Reply, SiteReport,
-    },
+    Outcome, mixed_epoch,
+    session::{self, Code, Failure, PeerTraffic, Phase, Reply, SiteReport},
 };
 use tacit_mpc::{Column, Step};
 use tacit_net::{
@@ -51,7 +49,7 @@ impl Joint<'_> {
         let session = &self.job.session;
         let options = LinkOptions {
             session: self.job.agreement.session,
-            epoch: mixed(self.epochs),
+            epoch: mixed_epoch(self.epochs),
             me: self.job.me(),
             peers: session
                 .parties
@@ -66,7 +64,7 @@ impl Joint<'_> {
         let mut link = opened.map_err(|error| failure::of_net(&error, session))?;
         let told = |failure: Failure, link: &mut dyn Link| {
             let culprit = failure.culprit.as_deref().and_then(|name| session.index(name));
-            link.abort(culprit.or(Some(self.job.me())), &failure::reason(&failure));
+            link.abort(culprit.or(Some(self.job.me())), &failure.reason());
             failure
         };
         let greeting = session::encode(&self.job.agreement)
@@ -115,26 +113,10 @@ impl Joint<'_> {
 
     /// Compares this party's agreement with every peer's.
     fn compare(&self, greetings: &[Option<Bytes>]) -> Result<(), Failure> {
-        let session = &self.job.session;
-        for (index, bytes) in greetings.iter().enumerate() {
-            let Some(bytes) = bytes else { continue };
-            let name = session.name(index);
-            let theirs: Agreement = session::decode(bytes).map_err(|error| match error {
-                tacit_governance::Error::ConfigMismatch(mismatch) => {
-                    Failure::from(mismatch).by(&name)
-                }
-                other => Failure::new(Code::Message, other.to_string()).by(&name),
-            })?;
-            let compared = self.job.agreement.compare(&theirs);
-            compared.map_err(|mismatch| Failure::from(mismatch).by(&name))?;
-            let told = self.epochs.get(index).copied();
-            if theirs.me as usize != index || told != Some(theirs.epoch) {
-                let mismatch = Mismatch {
-                    what: "restart epoch".to_owned(),
-                    ours: told.unwrap_or_default().to_string(),
-                    theirs: theirs.epoch.to_string(),
-                };
-                return Err(Failure::from(mismatch).by(&name));
+        for (index, greeting) in greetings.iter().enumerate() {
+            if let Some(greeting) = greeting {
+                let met = self.job.agreement.meet(index, self.epochs, greeting);
+                met.map_err(|failure| failure.by(self.job.session.name(index)))?;
             }
         }
         Ok(())
@@ -155,7 +137,7 @@ impl Gate<'_> {
     fn pass(&mut self, step: &Step) -> tacit_mpc::Result<()> {
         if let Err(failure) = self.check(step) {
             // The engine tells the peers.
-            let stopped = tacit_mpc::Error::Stopped(failure::reason(&failure));
+            let stopped = tacit_mpc::Error::Stopped(failure.reason());
             self.failed = Some(failure);
             return Err(stopped);
         }
@@ -227,11 +209,4 @@ pub(crate) fn peer(party: &tacit_governance::SessionParty) -> Peer {
         key: PublicKey(*party.key.as_bytes()),
         address: party.address.clone(),
     }
-}
-
-/// The restart epochs of all parties as the one number that goes into every seed.
-pub(crate) fn mixed(epochs: &[u64]) -> u64 {
-    let bytes: Vec<u8> = epochs.iter().flat_map(|epoch| epoch.to_le_bytes()).collect();
-    let Digest(hash) = Digest::of_bytes(&bytes);
-    u64::from_le_bytes(std::array::from_fn(|i| hash[i]))
 }
