@@ -14,23 +14,31 @@ const PARTIES: usize = 3;
 const ROUNDS: usize = 3000;
 const BULK: usize = 80_000_000;
 
+const REPEATS: usize = 7;
+
 fn main() -> Result<()> {
-    for _ in 0..5 {
-        let plain = bare::rounds(PARTIES, ROUNDS, 100)?;
-        let mesh = run(|link| rounds(link, ROUNDS, 100))?;
-        report("round of 100 B", plain / ROUNDS as u32, mesh / ROUNDS as u32);
-    }
-    for _ in 0..5 {
-        let plain = bare::transfer(PARTIES, BULK)?;
-        let mesh = run(|link| pass_on(link, BULK))?;
-        report("80 MB to the next", plain, mesh);
-    }
-    Ok(())
+    let plain = || Ok(bare::rounds(PARTIES, ROUNDS, 100)? / ROUNDS as u32);
+    let mesh = || Ok(run(|link| rounds(link, ROUNDS, 100))? / ROUNDS as u32);
+    compare("round of 100 B", plain, mesh)?;
+    let plain = || bare::transfer(PARTIES, BULK);
+    compare("80 MB to the next", plain, || run(|link| pass_on(link, BULK)))
 }
 
-fn report(what: &str, plain: Duration, mesh: Duration) {
-    let ratio = mesh.as_secs_f64() / plain.as_secs_f64();
-    println!("{what}: plain quinn {plain:.1?}, mesh {mesh:.1?}, ratio {ratio:.2}");
+/// Takes turns, and compares the best of each: the machine may be busy otherwise.
+fn compare(
+    what: &str,
+    plain: impl Fn() -> Result<Duration>,
+    mesh: impl Fn() -> Result<Duration>,
+) -> Result<()> {
+    let mut best = (Duration::MAX, Duration::MAX);
+    for _ in 0..REPEATS {
+        let (plain, mesh) = (plain()?, mesh()?);
+        println!("{what}: plain quinn {plain:.1?}, mesh {mesh:.1?}");
+        best = (best.0.min(plain), best.1.min(mesh));
+    }
+    let ratio = best.1.as_secs_f64() / best.0.as_secs_f64();
+    println!("{what}: best {:.1?} and {:.1?}, ratio {ratio:.2}", best.0, best.1);
+    Ok(())
 }
 
 fn rounds(link: &mut QuicLink, rounds: usize, bytes: usize) -> Result<()> {

@@ -1,6 +1,6 @@
 //! Plain quinn beside the mesh: the same transport settings and TLS, no sessions, no blocking
-//! threads. Each party has a runtime of its own, as it has where parties are processes. For
-//! benchmarks, which say how much the mesh adds.
+//! threads. Each party has a tokio runtime of its own with tokio's settings, as it has where
+//! parties are processes. For benchmarks, which say how much the mesh adds.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -79,7 +79,7 @@ where
     F: Future<Output = Result<()>> + Send + 'static,
 {
     let runtimes = (0..parties)
-        .map(|_| Builder::new_multi_thread().worker_threads(2).enable_all().build())
+        .map(|_| Builder::new_multi_thread().enable_all().build())
         .collect::<std::io::Result<Vec<Runtime>>>()
         .map_err(failed)?;
     let mut mesh = Mesh::default();

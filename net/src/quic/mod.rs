@@ -16,9 +16,10 @@
 //! session: questions, answers, status.
 //!
 //! # Blocking
-//! The party's thread blocks; two runtime threads per endpoint do the I/O. A frame that fits the
-//! window is handed to quinn by the party's thread itself. Incoming frames go through one standard
-//! channel per link, so that an abort by one peer ends the wait for another.
+//! The party's thread blocks; one or two runtime threads per endpoint do the I/O, and keep the
+//! connections alive while the party computes. A frame that fits the window is handed to quinn by
+//! the party's thread itself. Incoming frames meet in one mailbox per link: an abort by one peer
+//! ends the wait for another, and the party is woken once per round.
 //!
 //! # Security
 //! - Frames are checked against the exact length due before memory is taken. What a peer can make
@@ -36,6 +37,8 @@ mod endpoint;
 mod key;
 mod link;
 mod rendezvous;
+#[cfg(test)]
+mod tests;
 mod tls;
 mod transport;
 mod wire;
