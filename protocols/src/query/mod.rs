@@ -25,8 +25,9 @@
 //! They are the same for every plan with counts of up to 32 bits and up to 16 rules on a
 //! number: [`CHAIN`] for the comparison and [`TREE`] for the rules, whatever the plan would get
 //! by with, so that they depend neither on groups nor on aggregates nor on rows. On `rep3` that is
-//! 14: enter 1, addends 1, chain 6, rules 4, mask 1, open 1. What sets the pace is a comparison of
-//! full width on a single row and a chain of ANDs behind it: a few dozen bits in all.
+//! 14: enter 1, addends 1, chain 6, rules 4, mask 1, open 1. On `additive` it is 12 with two or
+//! three compute parties and 14 with five. What sets the pace is a comparison of full width on a
+//! single row and a chain of ANDs behind it: a few dozen bits in all.
 
 mod build;
 mod layout;
