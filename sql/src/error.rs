@@ -102,6 +102,8 @@ impl std::fmt::Display for Refusal {
     }
 }
 
+impl std::error::Error for Refusal {}
+
 impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
         Self::Query(Box::new(refusal))

@@ -11,12 +11,14 @@
 
 mod compile;
 mod error;
+mod exact;
 mod local;
 mod release;
 mod result;
 mod session;
 mod source;
 pub mod testing;
+mod types;
 
 use tacit_plan::{Dictionary, Digest, Disclosure, Plan};
 
@@ -25,7 +27,7 @@ pub use error::{Error, Place, Refusal, Result};
 pub use local::run_local;
 pub use release::release;
 pub use result::{ResultColumn, ResultTable, ResultValue, ValueStatus};
-pub use session::{arrow_schema, arrow_type, session_config};
+pub use session::session_config;
 pub use source::{
     CheckReport, Format, Inferred, Misfit, Options, Part, Source, SourceError, Split, Tables,
     check, infer, split,

@@ -1,0 +1,162 @@
+//! Which rows a count counts, and when one count lies within another.
+
+use std::collections::BTreeMap;
+
+use datafusion::{
+    common::ScalarValue,
+    logical_expr::{Case, Expr, ExprSchemable, Operator, binary_expr},
+};
+use tacit_plan::Table;
+
+use super::{domain, expr::conjuncts, text};
+use crate::Refusal;
+
+type Result<T, E = Refusal> = std::result::Result<T, E>;
+
+/// Combinations that are tried to find out whether one condition implies another.
+const TRIED: usize = 20_000;
+
+/// The rows that pass a set of conditions, beside the WHERE. Conditions are kept by their text:
+/// two counts of the same conditions are the same count.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Rows {
+    conditions: BTreeMap<String, Expr>,
+}
+
+impl Rows {
+    /// Rows that pass `filter` and where `argument` is there.
+    pub(super) fn of(
+        filter: Option<&Expr>,
+        argument: Option<&Expr>,
+        schema: &datafusion::common::DFSchema,
+    ) -> Result<Self> {
+        let mut rows = Self::default();
+        for condition in filter.map(conjuncts).unwrap_or_default() {
+            rows.insert(condition)?;
+        }
+        if let Some(argument) = argument {
+            let mut parts = Vec::new();
+            not_null(argument, schema, &mut parts);
+            for part in parts {
+                for condition in conjuncts(&part) {
+                    rows.insert(condition)?;
+                }
+            }
+        }
+        Ok(rows)
+    }
+
+    fn insert(&mut self, condition: Expr) -> Result<()> {
+        self.conditions.insert(text::sql(&condition)?, condition);
+        Ok(())
+    }
+
+    /// Those of them where `expr = value`.
+    pub(super) fn with(&self, expr: &Expr, value: &ScalarValue) -> Result<Self> {
+        let mut rows = self.clone();
+        let literal = Expr::Literal(value.clone(), None);
+        rows.insert(binary_expr(expr.clone(), Operator::Eq, literal))?;
+        Ok(rows)
+    }
+
+    /// All rows that pass the WHERE.
+    pub(super) fn is_all(&self) -> bool {
+        self.conditions.is_empty()
+    }
+
+    /// The conditions.
+    pub(super) fn exprs(&self) -> Vec<&Expr> {
+        self.conditions.values().collect()
+    }
+
+    /// The conditions that `other` does not share.
+    pub(super) fn beyond<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = &'a Expr> {
+        let own = self.conditions.iter();
+        own.filter(|(text, _)| !other.conditions.contains_key(*text)).map(|(_, expr)| expr)
+    }
+
+    /// Whether every row of `self` is one of `wide`, by the conditions' text or, where few
+    /// combinations of values are possible, by trying them all.
+    pub(super) fn within(&self, wide: &Self, filters: &[Expr], table: &Table) -> bool {
+        let mut texts = wide.conditions.keys();
+        if texts.all(|text| self.conditions.contains_key(text)) {
+            return true;
+        }
+        let mut narrow = self.exprs();
+        let missing: Vec<&Expr> = wide.beyond(self).collect();
+        if domain::implies(&narrow, &missing, table, TRIED) == Some(true) {
+            return true;
+        }
+        narrow.extend(filters);
+        !filters.is_empty() && domain::implies(&narrow, &missing, table, TRIED) == Some(true)
+    }
+
+    /// `WHERE`-like text of the conditions, joined by AND.
+    pub(super) fn text(&self) -> Result<String> {
+        joined(&self.exprs())
+    }
+
+    /// The number of these rows, as SQL; of distinct persons if the table names them.
+    pub(super) fn count(&self, person: Option<&str>) -> Result<String> {
+        let mut conditions = self.exprs();
+        let counted = match person {
+            Some(person) => format!("DISTINCT {}", text::name(person)),
+            None => {
+                let at = conditions.iter().position(|c| matches!(c, Expr::IsNotNull(_)));
+                match at.map(|at| conditions.remove(at)) {
+                    Some(Expr::IsNotNull(inner)) => text::sql(inner)?,
+                    _ => "*".into(),
+                }
+            }
+        };
+        if conditions.is_empty() {
+            return Ok(format!("count({counted})"));
+        }
+        Ok(format!("count({counted}) FILTER (WHERE {})", joined(&conditions)?))
+    }
+
+    /// The number of persons of `self` that have a row outside `narrow`, as SQL.
+    pub(super) fn count_without(&self, narrow: &Self, person: &str) -> Result<String> {
+        let outside = format!("({}) IS NOT TRUE", narrow.text()?);
+        let conditions = match self.is_all() {
+            true => outside,
+            false => format!("{} AND {outside}", self.text()?),
+        };
+        Ok(format!(
+            "count(DISTINCT {}) FILTER (WHERE {conditions})",
+            text::name(person)
+        ))
+    }
+}
+
+/// Conditions joined by AND.
+pub(super) fn joined(conditions: &[&Expr]) -> Result<String> {
+    let all = conditions.iter().map(|condition| (*condition).clone());
+    match all.reduce(|a, b| binary_expr(a, Operator::And, b)) {
+        Some(all) => text::sql(&all),
+        None => Ok("TRUE".into()),
+    }
+}
+
+/// Conditions under which `expr` is not NULL, taken apart where that is plain:
+/// `CASE WHEN p THEN x END` is there where p holds and x is there.
+fn not_null(expr: &Expr, schema: &datafusion::common::DFSchema, into: &mut Vec<Expr>) {
+    match expr {
+        Expr::Case(Case {
+            expr: None,
+            when_then_expr,
+            else_expr,
+        }) if when_then_expr.len() == 1 && else_expr.as_deref().is_none_or(is_null) => {
+            let (when, then) = &when_then_expr[0];
+            into.push(when.as_ref().clone());
+            not_null(then, schema, into);
+        }
+        // A literal NULL that was converted to the CASE's type.
+        expr if !expr.nullable(schema).unwrap_or(true) => {}
+        expr => into.push(Expr::IsNotNull(Box::new(expr.clone()))),
+    }
+}
+
+fn is_null(expr: &Expr) -> bool {
+    matches!(expr, Expr::Literal(value, _) if value.is_null())
+}
