@@ -35,8 +35,12 @@ fn ask() -> Request {
 
 #[test]
 fn messages_come_back() {
-    let requests =
-        [ask(), Request::Cancel, Request::Clock(ClockRequest { study: Digest([9; 32]) })];
+    let requests = [
+        ask(),
+        Request::Start { epochs: vec![1, u64::MAX] },
+        Request::Cancel,
+        Request::Clock(ClockRequest { study: Digest([9; 32]) }),
+    ];
     for request in requests {
         assert_eq!(decode::<Request>(&encode(&request).unwrap()).unwrap(), request);
     }
