@@ -15,7 +15,7 @@ fn rounds_of_every_length_arrive_whole() {
     let world = World::new(3, 1);
     world.run(1, |link| {
         let mut link = Counted::new(link);
-        let lengths = [0, 1, 100, 65_536, 65_537, 3_000_000, 20_000_001, 0, 7];
+        let lengths = [0, 1, 100, 65_536, 65_537, 3_000_000, 9_000_001, 0, 7];
         for length in lengths {
             let frames = all_to_all(&mut link, length).unwrap();
             for (peer, frame) in others(&link).into_iter().zip(frames) {

@@ -162,7 +162,7 @@ async fn sort(
         Purpose::Conversation => {
             let _ = send.write_all(&[ACK]).await;
             let name = shared.name_of(&key);
-            let outlet = Outlet::new(send, shared.flushing.begin());
+            let outlet = Outlet::new(send, shared.flushing.clone());
             let conversation = Conversation::new(&shared, name.clone(), outlet, receive);
             shared.deliver(Incoming { from: key, name, conversation });
         }

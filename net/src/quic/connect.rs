@@ -89,6 +89,25 @@ pub(super) async fn connect(
     }
 }
 
+/// As [`connect`], with one attempt.
+pub(super) async fn once(
+    shared: &Arc<Shared>,
+    peer: &Peer,
+    until: Instant,
+) -> Result<Connection, Fault> {
+    let slot = shared.slot(peer)?;
+    let Ok(mut current) = timeout_at(until, slot.connection.lock()).await else {
+        return Err(slot.fault());
+    };
+    if let Some(connection) = current.as_ref().filter(|connection| live(connection)) {
+        return Ok(connection.clone());
+    }
+    let dialed = timeout_at(until, dial(shared, peer)).await;
+    let connection = dialed.unwrap_or(Err(Fault::Silent)).inspect_err(|fault| slot.note(fault))?;
+    *current = Some(connection.clone());
+    Ok(connection)
+}
+
 /// One attempt.
 async fn dial(shared: &Arc<Shared>, peer: &Peer) -> Result<Connection, Fault> {
     let name = peer.address.as_deref().ok_or(Fault::NoAddress)?;

@@ -260,7 +260,7 @@ impl Endpoint {
         let mut conversation = self.wait(peer, async move {
             let header = Header::plain(Purpose::Conversation);
             let arrival = connect::open(&shared, &target, header, until.into()).await?;
-            let outlet = Outlet::new(arrival.send, shared.flushing.begin());
+            let outlet = Outlet::new(arrival.send, shared.flushing.clone());
             Ok(Conversation::new(&shared, target.name, outlet, arrival.receive))
         })?;
         conversation.endpoint = Some(self.clone());
@@ -288,7 +288,7 @@ impl Endpoint {
         let (shared, target) = (self.shared.clone(), peer.clone());
         self.wait(
             peer,
-            async move { Ok(connect::connect(&shared, &target, until.into()).await?.rtt()) },
+            async move { Ok(connect::once(&shared, &target, until.into()).await?.rtt()) },
         )
     }
 

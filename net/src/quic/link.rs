@@ -354,7 +354,7 @@ impl Channel {
         let (dues, due) = mpsc::unbounded_channel();
         let idle = shared.options.idle;
         Self {
-            outlet: Outlet::new(send, shared.flushing.begin()),
+            outlet: Outlet::new(send, shared.flushing.clone()),
             dues,
             sent: 0,
             reader: tokio::spawn(async move {
@@ -437,7 +437,7 @@ async fn await_peer(
         sleep(left / 2).await;
         match peer.address {
             None => None,
-            Some(_) => connect::connect(shared, peer, until.into()).await.err(),
+            Some(_) => connect::once(shared, peer, until.into()).await.err(),
         }
     };
     tokio::pin!(diagnosis);

@@ -70,7 +70,7 @@ impl Pair {
             me: 0,
             peers: vec![None, Some(peer)],
             connect_deadline: SOON,
-            round_deadline: SOON,
+            round_deadline: Duration::from_millis(500),
         };
         self.honest.link(options).unwrap()
     }

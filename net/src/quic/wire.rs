@@ -250,7 +250,7 @@ impl Inlet {
     }
 }
 
-/// Counts streams whose last bytes are still under way, for a close that loses nothing.
+/// Counts what must still reach a peer, for a close that loses nothing.
 #[derive(Clone, Default)]
 pub(super) struct Flushing(Arc<AtomicUsize>);
 
@@ -276,33 +276,39 @@ impl Drop for FlushGuard {
 
 type Parts = [Bytes; 2];
 
+enum Task {
+    Write(Parts),
+    /// Nothing more will be written.
+    Finish(FlushGuard),
+}
+
 /// The sending end of a stream, for a blocking party.
 ///
 /// A frame that fits quinn's window is written by the caller itself, which saves a hop to another
 /// thread; only what is left goes to a task. Dropping it sends what is queued and ends the stream.
 pub(super) struct Outlet {
     stream: Arc<Mutex<Option<SendStream>>>,
-    queue: mpsc::UnboundedSender<Parts>,
+    queue: mpsc::UnboundedSender<Task>,
     pending: Arc<AtomicUsize>,
+    flushing: Flushing,
     cancel: Option<oneshot::Sender<()>>,
 }
 
 impl Outlet {
     /// Must be called on the endpoint's runtime.
-    pub(super) fn new(stream: SendStream, guard: FlushGuard) -> Self {
+    pub(super) fn new(stream: SendStream, flushing: Flushing) -> Self {
         let stream = Arc::new(Mutex::new(Some(stream)));
         let pending = Arc::new(AtomicUsize::new(0));
-        let (queue, parts) = mpsc::unbounded_channel();
+        let (queue, tasks) = mpsc::unbounded_channel();
         let (cancel, cancelled) = oneshot::channel();
-        let writer = write(stream.clone(), parts, pending.clone());
+        let writer = write(stream.clone(), tasks, pending.clone());
         tokio::spawn(async move {
-            let _guard = guard;
             tokio::select! {
                 () = writer => {}
                 Ok(()) = cancelled => {}
             }
         });
-        Self { stream, queue, pending, cancel: Some(cancel) }
+        Self { stream, queue, pending, flushing, cancel: Some(cancel) }
     }
 
     /// Posts a frame. That the peer is gone shows at the receiving end.
@@ -315,13 +321,21 @@ impl Outlet {
             return;
         }
         self.pending.fetch_add(1, Ordering::AcqRel);
-        let _ = self.queue.send(parts);
+        let _ = self.queue.send(Task::Write(parts));
     }
 
     /// Drops what is queued.
     pub(super) fn cancel(&mut self) {
         if let Some(cancel) = self.cancel.take() {
             let _ = cancel.send(());
+        }
+    }
+}
+
+impl Drop for Outlet {
+    fn drop(&mut self) {
+        if self.cancel.is_some() {
+            let _ = self.queue.send(Task::Finish(self.flushing.begin()));
         }
     }
 }
@@ -341,12 +355,22 @@ fn write_now(stream: &mut SendStream, parts: &mut Parts) -> bool {
 
 async fn write(
     shared: Arc<Mutex<Option<SendStream>>>,
-    mut queue: mpsc::UnboundedReceiver<Parts>,
+    mut queue: mpsc::UnboundedReceiver<Task>,
     pending: Arc<AtomicUsize>,
 ) {
     let take = || shared.lock().unwrap_or_else(PoisonError::into_inner).take();
-    while let Some(mut parts) = queue.recv().await {
+    while let Some(task) = queue.recv().await {
         let Some(mut stream) = take() else { return };
+        let mut parts = match task {
+            Task::Write(parts) => parts,
+            Task::Finish(guard) => {
+                if stream.finish().is_ok() {
+                    let _ = tokio::time::timeout(FLUSH, stream.stopped()).await;
+                }
+                drop(guard);
+                return;
+            }
+        };
         let left = parts.iter().position(|part| !part.is_empty()).unwrap_or(parts.len());
         let written = stream.write_all_chunks(&mut parts[left..]).await;
         *shared.lock().unwrap_or_else(PoisonError::into_inner) = Some(stream);
@@ -354,11 +378,6 @@ async fn write(
             return;
         }
         pending.fetch_sub(1, Ordering::AcqRel);
-    }
-    if let Some(mut stream) = take()
-        && stream.finish().is_ok()
-    {
-        let _ = tokio::time::timeout(FLUSH, stream.stopped()).await;
     }
 }
 
