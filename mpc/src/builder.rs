@@ -5,10 +5,41 @@ use serde::{Deserialize, Serialize};
 use crate::{Bit, Error, Handle, Id, Instruction, Kind, Num, Op, Result, Shape};
 
 /// A list of instructions and the shape of every column.
+///
+/// What is deserialised is checked as if it were built.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Raw")]
 pub struct Circuit {
     instructions: Vec<Instruction>,
     shapes: Vec<Shape>,
+}
+
+/// A circuit as it was written down, not yet checked.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Raw {
+    instructions: Vec<Instruction>,
+    shapes: Vec<Shape>,
+}
+
+impl TryFrom<Raw> for Circuit {
+    type Error = Error;
+
+    fn try_from(raw: Raw) -> Result<Self> {
+        let mut circuit = Self::default();
+        for Instruction { op, args, first } in raw.instructions {
+            let at = circuit.instructions.len();
+            if circuit.push(op, &args)?.start != first {
+                let what = "its results are numbered out of order".into();
+                return Err(Error::Circuit { at, what });
+            }
+        }
+        if circuit.shapes != raw.shapes {
+            let what = "the shapes that are listed are not those of the instructions".into();
+            return Err(Error::Circuit { at: circuit.instructions.len(), what });
+        }
+        Ok(circuit)
+    }
 }
 
 impl Circuit {

@@ -109,6 +109,7 @@ pub enum Op {
     /// The same public word in every row; for bits 0 or 1.
     Constant {
         /// The word.
+        #[serde(with = "hex")]
         value: u64,
         /// Its shape.
         shape: Shape,
@@ -123,7 +124,7 @@ pub enum Op {
     /// Difference in the ring of the kind. Two arguments.
     Sub,
     /// Product with a public word (numbers only). One argument.
-    Scale(u64),
+    Scale(#[serde(with = "hex")] u64),
     /// Sum of all rows in the ring of the kind, one row. One argument.
     Sum,
     /// Rows `start .. start + rows`. One argument.
@@ -184,6 +185,21 @@ impl Op {
     /// Whether lowering must rewrite this instruction before a sharing engine can run it.
     pub fn is_macro(&self) -> bool {
         matches!(self, Self::ToBits { .. } | Self::ToNum | Self::Less | Self::Equal | Self::Select)
+    }
+}
+
+/// A word as a string of hexadecimal digits: JSON numbers are exact up to 2^53 only, and two
+/// circuits that differ in a word must not be written alike.
+mod hex {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(word: &u64, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(&format_args!("{word:x}"))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+        let text = std::borrow::Cow::<str>::deserialize(from)?;
+        u64::from_str_radix(&text, 16).map_err(D::Error::custom)
     }
 }
 

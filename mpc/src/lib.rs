@@ -1,9 +1,43 @@
 //! Circuits as data and the engines that run them.
 //!
 //! A [`Circuit`] is a list of columnar instructions, written with a [`Builder`]. [`clear`] says
-//! what it means.
+//! what it means; everything else is another reading of the same list:
+//!
+//! | reading | gives |
+//! | --- | --- |
+//! | [`clear`] | the oracle that every engine equals, bit for bit |
+//! | [`schedule()`] | network rounds, and when a column dies |
+//! | [`bill()`] | rounds, bytes, triples and peak memory, exactly, before anything runs |
+//! | [`run`] | the real thing: one call for every role, on any engine over any link |
+//! | [`Circuit::digest`], [`Circuit::json`] | what parties compare and sign |
+//! | [`Circuit::dot`], [`Circuit::stats`], [`mod@bristol`] | for people and researchers |
+//!
+//! Protocols are in [`engine`], the test world for operators and engines in [`testing`].
+//!
+//! ```
+//! use tacit_mpc::{Builder, Column, EngineKind, Num, bill, testing};
+//!
+//! // Three sites hold a number each; the analyst learns the product of their sum with itself.
+//! let session = testing::session(EngineKind::Rep3, 3, 3);
+//! let mut b = Builder::new();
+//! let numbers: Vec<Num> = (0..3).map(|site| b.enter(site, 1)).collect();
+//! let sum = b.concat(&numbers);
+//! let sum = b.sum(sum);
+//! let square = b.mul(sum, sum);
+//! b.reveal(square, session.analyst, "square");
+//! let circuit = b.finish();
+//!
+//! let bill = bill(&circuit, EngineKind::Rep3, &session.roster)?;
+//! assert_eq!((bill.rounds, bill.parties[0].sent), (3, 24));
+//!
+//! let inputs = (0..3).map(|site| (site, vec![Column::Num(vec![site as u64 + 1])])).collect();
+//! let opened = testing::assert_laws(&circuit, EngineKind::Rep3, &session.roster, &inputs, 7);
+//! assert_eq!(opened[0].2.to_numbers(), [36]);
+//! # Ok::<(), tacit_mpc::Error>(())
+//! ```
 
 mod bill;
+pub mod bristol;
 mod builder;
 mod circuit;
 mod column;
@@ -15,6 +49,7 @@ mod machine;
 mod mask;
 mod oracle;
 mod pool;
+mod reading;
 mod roster;
 mod schedule;
 pub mod testing;
@@ -27,5 +62,6 @@ pub use column::Column;
 pub use error::{Error, Result};
 pub use execute::{Step, run};
 pub use oracle::clear;
+pub use reading::Stats;
 pub use roster::{EngineKind, Roster};
 pub use schedule::{Layer, Schedule, Task, schedule};
