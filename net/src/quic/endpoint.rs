@@ -245,7 +245,8 @@ impl Endpoint {
     /// # Errors
     /// [`Error::Unreachable`] with the session index of a peer that could not be reached, or did
     /// not join, within the deadline for connecting; [`Error::Aborted`] if a peer gave up
-    /// meanwhile; [`Error::Setup`] if this session is open here already.
+    /// meanwhile; [`Error::Setup`] if this session is open here already, if two parties have the
+    /// same key, or if neither side of a pair listens.
     pub fn link(&self, options: LinkOptions) -> Result<QuicLink> {
         QuicLink::open(self, options)
     }

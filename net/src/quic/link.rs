@@ -109,6 +109,12 @@ impl QuicLink {
         if me >= peers.len() || peers[me].is_some() {
             return Err(Error::Setup(format!("party {me} cannot be in a session like this")));
         }
+        let mut keys: Vec<_> = peers.iter().flatten().map(|peer| peer.key).collect();
+        keys.push(endpoint.key());
+        keys.sort_unstable();
+        if keys.windows(2).any(|pair| pair[0] == pair[1]) {
+            return Err(Error::Setup("two parties of this session have the same key".into()));
+        }
         let header = Header { purpose: Purpose::Session, session, epoch };
         let (inbox, mailbox) = Mailbox::new(peers.len());
         let mut link = Self {
