@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use datafusion::{
     arrow::{
-        array::{Array, ArrayRef, AsArray, Decimal128Array, Float64Array},
+        array::{ArrayRef, AsArray, Decimal128Array, Float64Array},
         datatypes::{DataType, Field, FieldRef, Int64Type},
     },
     common::{Result, ScalarValue, exec_err, plan_err},
@@ -23,10 +23,7 @@ pub(crate) fn functions() -> [ScalarUDF; 2] {
     let signature = |arguments: usize| {
         Signature::exact(vec![DataType::Int64; arguments], Volatility::Immutable)
     };
-    [
-        ScalarUDF::from(MeanOf(signature(3))),
-        ScalarUDF::from(DecimalOf(signature(2))),
-    ]
+    [ScalarUDF::from(MeanOf(signature(3))), ScalarUDF::from(DecimalOf(signature(2)))]
 }
 
 /// The float nearest to `numerator / denominator`, ties to even; `None` where that is not a number.
@@ -104,10 +101,7 @@ impl ScalarUDFImpl for MeanOf {
         let unit = 10_u128.pow(scale_of(&args.args[2])?.into());
         let sums = args.args[0].to_array(args.number_rows)?;
         let counts = args.args[1].to_array(args.number_rows)?;
-        let (sums, counts) = (
-            sums.as_primitive::<Int64Type>(),
-            counts.as_primitive::<Int64Type>(),
-        );
+        let (sums, counts) = (sums.as_primitive::<Int64Type>(), counts.as_primitive::<Int64Type>());
         let mean = |(sum, count): (Option<i64>, Option<i64>)| {
             let count = u128::try_from(count?).ok()?;
             nearest(sum?.into(), count * unit)
@@ -159,8 +153,9 @@ mod tests {
         let exponent = ((bits >> 52) & 0x7ff) as i32 - 1075;
         let mantissa = i128::from((bits & ((1 << 52) - 1)) | (1 << 52));
         let mantissa = if value < 0.0 { -mantissa } else { mantissa };
-        let shift = |x: i128, by: i32| i256::from_i128(x).wrapping_shl(by as u8);
-        let scaled = shift(mantissa, exponent + 120).wrapping_mul(i256::from_i128(denominator.into()));
+        let shift = |x: i128, by: i32| i256::from_i128(x) << (by as u8);
+        let scaled =
+            shift(mantissa, exponent + 120).wrapping_mul(i256::from_i128(denominator.into()));
         let distance = scaled.wrapping_sub(shift(numerator.into(), 120));
         distance.wrapping_abs()
     }

@@ -13,12 +13,16 @@ use std::{cmp::Ordering, sync::Arc};
 
 use datafusion::{
     arrow::{
-        array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions},
+        array::{
+            Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions,
+        },
         compute::concat,
         datatypes::{DataType, Field, Schema},
     },
     common::{DFSchema, ScalarValue},
     error::DataFusionError,
+    logical_expr::simplify::SimplifyContext,
+    optimizer::simplify_expressions::ExprSimplifier,
     physical_plan::PhysicalExpr,
     prelude::SessionContext,
 };
@@ -50,16 +54,15 @@ pub async fn release(plan: &Plan, opened: &Opened) -> Result<ResultTable> {
                 1 => (1, "row is"),
                 more => (more, "rows are"),
             };
-            notes.push(format!(
-                "{count} {plural} left out: HAVING reads a hidden value there"
-            ));
+            notes.push(format!("{count} {plural} left out: HAVING reads a hidden value there"));
         }
         rows.retain(|&row| !holds.is_null(row) && holds.value(row));
     }
     released.sort(&mut rows)?;
     let skipped = usize::try_from(plan.release.offset).unwrap_or(usize::MAX);
     let limit = plan.release.limit.and_then(|limit| usize::try_from(limit).ok());
-    let rows: Vec<usize> = rows.into_iter().skip(skipped).take(limit.unwrap_or(usize::MAX)).collect();
+    let rows: Vec<usize> =
+        rows.into_iter().skip(skipped).take(limit.unwrap_or(usize::MAX)).collect();
     let mut table = ResultTable {
         columns: Vec::new(),
         rows: vec![Vec::with_capacity(plan.release.columns.len()); rows.len()],
@@ -144,15 +147,10 @@ impl<'a> Released<'a> {
         let batch = batch.map_err(|e| malformed(&e))?;
         let schema = DFSchema::try_from_qualified_schema("released", &schema);
         let context = SessionContext::new_with_config(session_config());
-        functions().map(|function| context.register_udf(function));
-        Ok(Self {
-            plan,
-            opened,
-            cells,
-            batch,
-            schema: schema.map_err(|e| malformed(&e))?,
-            context,
-        })
+        for function in functions() {
+            context.register_udf(function);
+        }
+        Ok(Self { plan, opened, cells, batch, schema: schema.map_err(|e| malformed(&e))?, context })
     }
 
     /// Whether something made of these numbers is hidden in a row.
@@ -161,27 +159,40 @@ impl<'a> Released<'a> {
         let status = |j: &usize| self.opened.numbers.get(*j).map(|number| number[cell].status);
         let read = || numbers.iter().chain(&self.plan.presence);
         // A number that the plan does not have is nothing to be shown.
-        !numbers.is_empty() && read().any(|j| !matches!(status(j), Some(Status::Shown | Status::Zero)))
+        !numbers.is_empty()
+            && read().any(|j| !matches!(status(j), Some(Status::Shown | Status::Zero)))
     }
 
     /// The values of an expression in all rows.
     fn evaluate(&self, sql: &str) -> Result<ArrayRef> {
-        let compiled = self
-            .context
-            .parse_sql_expr(sql, &self.schema)
-            .and_then(|parsed| self.context.create_physical_expr(parsed, &self.schema));
-        let compiled = compiled.map_err(|e| malformed(&format!("{sql}: {}", e.strip_backtrace())))?;
-        let all = apply(compiled.as_ref(), &self.batch);
-        let values = all.or_else(|_| self.one_by_one(compiled.as_ref()));
-        values.map_err(|e| malformed(&format!("{sql}: {}", e.strip_backtrace())))
+        let wrong = |e: DataFusionError| malformed(&format!("{sql}: {}", e.strip_backtrace()));
+        let compiled = self.compile(sql).map_err(wrong)?;
+        match apply(compiled.as_ref(), &self.batch) {
+            Err(error) if fails_in_a_row(&error) => self.one_by_one(compiled.as_ref()),
+            other => other,
+        }
+        .map_err(wrong)
+    }
+
+    fn compile(&self, sql: &str) -> Result<Arc<dyn PhysicalExpr>, DataFusionError> {
+        let parsed = self.context.parse_sql_expr(sql, &self.schema)?;
+        // Some functions, COALESCE among them, have no form of their own and must be simplified.
+        let about = SimplifyContext::builder()
+            .with_schema(Arc::new(self.schema.clone()))
+            .with_config_options(Arc::clone(self.context.state().config_options()))
+            .build();
+        let simplifier = ExprSimplifier::new(about);
+        let coerced = simplifier.coerce(parsed, &self.schema)?;
+        let simple = simplifier.simplify(coerced)?;
+        self.context.create_physical_expr(simple, &self.schema)
     }
 
     /// Evaluates each row by itself: where that fails is NULL.
     fn one_by_one(&self, expression: &dyn PhysicalExpr) -> Result<ArrayRef, DataFusionError> {
         let null = ScalarValue::try_from(&expression.data_type(self.batch.schema_ref())?)?;
         let one = |row| match apply(expression, &self.batch.slice(row, 1)) {
-            Ok(value) => Ok(value),
-            Err(_) => null.to_array(),
+            Err(error) if fails_in_a_row(&error) => null.to_array(),
+            other => other,
         };
         let each: Vec<ArrayRef> = (0..self.batch.num_rows()).map(one).collect::<Result<_, _>>()?;
         let each: Vec<&dyn Array> = each.iter().map(AsRef::as_ref).collect();
@@ -208,8 +219,8 @@ impl<'a> Released<'a> {
                     (_, Value::Null, Value::Null) => Ordering::Equal,
                     (_, Value::Null, _) => nulls(sort.nulls_first),
                     (_, _, Value::Null) => nulls(sort.nulls_first).reverse(),
-                    (_, x, y) if sort.descending => compare(y, x),
-                    (_, x, y) => compare(x, y),
+                    (_, x, y) if sort.descending => y.order(x),
+                    (_, x, y) => x.order(y),
                 };
                 if order != Ordering::Equal {
                     break;
@@ -225,18 +236,10 @@ fn nulls(first: bool) -> Ordering {
     if first { Ordering::Less } else { Ordering::Greater }
 }
 
-/// Compares two values of one type.
-fn compare(a: &Value, b: &Value) -> Ordering {
-    match (a, b) {
-        (Value::Integer(a), Value::Integer(b)) => a.cmp(b),
-        (Value::Decimal { unscaled: a, .. }, Value::Decimal { unscaled: b, .. }) => a.cmp(b),
-        (Value::Float(a), Value::Float(b)) => a.total_cmp(b),
-        (Value::Boolean(a), Value::Boolean(b)) => a.cmp(b),
-        (Value::Text(a), Value::Text(b)) => a.cmp(b),
-        (Value::Date(a), Value::Date(b)) => a.cmp(b),
-        (Value::Timestamp(a), Value::Timestamp(b)) => a.cmp(b),
-        _ => Ordering::Equal,
-    }
+/// Whether values are at fault (a division by zero, a failing cast) and not the expression.
+fn fails_in_a_row(error: &DataFusionError) -> bool {
+    let root = error.find_root();
+    matches!(root, DataFusionError::ArrowError(..) | DataFusionError::Execution(_))
 }
 
 fn apply(expression: &dyn PhysicalExpr, batch: &RecordBatch) -> Result<ArrayRef, DataFusionError> {

@@ -63,10 +63,7 @@ impl ResultValue {
 
     /// A value that a rule keeps back.
     pub fn hidden() -> Self {
-        Self {
-            status: ValueStatus::Hidden,
-            value: Value::Null,
-        }
+        Self { status: ValueStatus::Hidden, value: Value::Null }
     }
 
     /// Whether a rule keeps it back.
@@ -90,10 +87,7 @@ mod tests {
     #[test]
     fn statuses_are_written_as_words() {
         let written = serde_json::to_value(ResultValue::hidden()).unwrap();
-        assert_eq!(
-            written,
-            serde_json::json!({"status": "hidden", "value": "null"})
-        );
+        assert_eq!(written, serde_json::json!({"status": "hidden", "value": "null"}));
         let null = ResultValue::exact(Value::Null);
         assert_eq!(null.status, ValueStatus::Null);
     }

@@ -119,13 +119,11 @@ pub fn array(r#type: Type, values: &[Value]) -> Result<ArrayRef, DataFusionError
         }
         Type::Float => Arc::new(Float64Array::from(gather!(Value::Float(x) => *x))),
         Type::Boolean => Arc::new(BooleanArray::from(gather!(Value::Boolean(x) => *x))),
-        Type::Text => Arc::new(StringViewArray::from(
-            gather!(Value::Text(x) => x.as_str()),
-        )),
+        Type::Text => Arc::new(StringViewArray::from(gather!(Value::Text(x) => x.as_str()))),
         Type::Date => Arc::new(Date32Array::from(gather!(Value::Date(x) => *x))),
-        Type::Timestamp => Arc::new(TimestampMicrosecondArray::from(
-            gather!(Value::Timestamp(x) => *x),
-        )),
+        Type::Timestamp => {
+            Arc::new(TimestampMicrosecondArray::from(gather!(Value::Timestamp(x) => *x)))
+        }
     })
 }
 
@@ -135,18 +133,14 @@ pub fn array(r#type: Type, values: &[Value]) -> Result<ArrayRef, DataFusionError
 /// If the array cannot be cast.
 pub fn values(array: &ArrayRef, r#type: Type) -> Result<Vec<Value>, DataFusionError> {
     let wanted = value_type(r#type);
-    let array = if array.data_type() == &wanted {
-        Arc::clone(array)
-    } else {
-        cast(array, &wanted)?
-    };
+    let array =
+        if array.data_type() == &wanted { Arc::clone(array) } else { cast(array, &wanted)? };
     let at = |i: usize| match r#type {
         _ if array.is_null(i) => Value::Null,
         Type::Integer => Value::Integer(array.as_primitive::<Int64Type>().value(i)),
-        Type::Decimal { scale } => Value::Decimal {
-            unscaled: array.as_primitive::<Decimal128Type>().value(i),
-            scale,
-        },
+        Type::Decimal { scale } => {
+            Value::Decimal { unscaled: array.as_primitive::<Decimal128Type>().value(i), scale }
+        }
         Type::Float => Value::Float(array.as_primitive::<Float64Type>().value(i)),
         Type::Boolean => Value::Boolean(array.as_boolean().value(i)),
         Type::Text => Value::Text(array.as_string_view().value(i).to_owned()),
@@ -166,9 +160,9 @@ pub fn type_of(data: &DataType) -> Option<Type> {
         DataType::Decimal32(_, scale)
         | DataType::Decimal64(_, scale)
         | DataType::Decimal128(_, scale)
-        | DataType::Decimal256(_, scale) => Type::Decimal {
-            scale: u8::try_from(*scale).unwrap_or(0),
-        },
+        | DataType::Decimal256(_, scale) => {
+            Type::Decimal { scale: u8::try_from(*scale).unwrap_or(0) }
+        }
         DataType::Float16 | DataType::Float32 | DataType::Float64 => Type::Float,
         DataType::Boolean => Type::Boolean,
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Type::Text,
@@ -204,13 +198,7 @@ mod tests {
             (Type::Integer, vec![Value::Integer(-3), Value::Null]),
             (
                 Type::Decimal { scale: 2 },
-                vec![
-                    Value::Null,
-                    Value::Decimal {
-                        unscaled: -150,
-                        scale: 2,
-                    },
-                ],
+                vec![Value::Null, Value::Decimal { unscaled: -150, scale: 2 }],
             ),
             (Type::Float, vec![Value::Float(0.5)]),
             (Type::Boolean, vec![Value::Boolean(true), Value::Null]),

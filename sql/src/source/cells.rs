@@ -33,10 +33,7 @@ pub(super) enum Cells {
 impl Cells {
     /// The cells of an array, and how many of them were no numbers (NaN).
     pub(super) fn of(file: &Path, name: &str, array: &ArrayRef) -> Result<(Self, u64)> {
-        let exact = CastOptions {
-            safe: false,
-            ..CastOptions::default()
-        };
+        let exact = CastOptions { safe: false, ..CastOptions::default() };
         let cast = |to: &DataType| {
             let cast = cast_with_options(array, to, &exact);
             cast.map_err(|_| {
@@ -126,10 +123,7 @@ impl Cells {
     /// The number in a row that is not missing, if it is one that can be held exactly.
     pub(super) fn number(&self, row: usize) -> Option<Number> {
         match self {
-            Self::Integer(array) => Some(Number {
-                unscaled: array.value(row).into(),
-                scale: 0,
-            }),
+            Self::Integer(array) => Some(Number { unscaled: array.value(row).into(), scale: 0 }),
             Self::Float(array) => Number::of_float(array.value(row)),
             Self::Decimal(array, scale) => Number::of_decimal(array.value(row), *scale),
             Self::Text(array) => parse::number(array.value(row).trim()),
@@ -202,12 +196,20 @@ fn without_nan(values: impl Iterator<Item = Option<f64>>, strange: &mut u64) -> 
 }
 
 /// Microseconds, in UTC where the column has a zone; finer digits are cut off.
-fn micros<T: ArrowTimestampType>(array: &ArrayRef, times: i64, over: i64) -> TimestampMicrosecondArray {
+fn micros<T: ArrowTimestampType>(
+    array: &ArrayRef,
+    times: i64,
+    over: i64,
+) -> TimestampMicrosecondArray {
     let values: &PrimitiveArray<T> = array.as_primitive();
     if times == 1 && over == 1 {
         let values = Arc::clone(array).to_data();
         return PrimitiveArray::<TimestampMicrosecondType>::from(
-            values.into_builder().data_type(DataType::Timestamp(TimeUnit::Microsecond, None)).build().expect("the same buffers"),
+            values
+                .into_builder()
+                .data_type(DataType::Timestamp(TimeUnit::Microsecond, None))
+                .build()
+                .expect("the same buffers"),
         );
     }
     values.unary(|value| value.saturating_mul(times).div_euclid(over))

@@ -101,9 +101,8 @@ pub(super) fn scan(
 ) -> Result<CheckReport> {
     let files = connector.files();
     let rules = table.columns.iter().map(Rule::of);
-    let rules: Vec<Rule> = rules
-        .collect::<Result<_, _>>()
-        .map_err(|what| SourceError::form(&files[0], what))?;
+    let rules: Vec<Rule> =
+        rules.collect::<Result<_, _>>().map_err(|what| SourceError::form(&files[0], what))?;
     // Misfits are missing in what is handed on, so nothing is handed on after one of them.
     let wanted = schema(table);
     let mut report = CheckReport::default();

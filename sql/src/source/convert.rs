@@ -115,11 +115,7 @@ impl Rule {
             }
             Allowed::Text => "text".into(),
         };
-        if self.missing {
-            allowed + ", or nothing"
-        } else {
-            allowed
-        }
+        if self.missing { allowed + ", or nothing" } else { allowed }
     }
 
     /// Whether a Parquet column of this type can be read as it is: the type is that of the

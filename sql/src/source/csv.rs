@@ -147,11 +147,7 @@ impl Batches {
             .map_err(|e| SourceError::Engine(e.to_string()))?;
         let first = self.rows + 1;
         self.rows += rows as u64;
-        Ok(Some(Piece {
-            file: self.file,
-            first,
-            batch,
-        }))
+        Ok(Some(Piece { file: self.file, first, batch }))
     }
 }
 
@@ -306,16 +302,15 @@ impl Records {
 /// Reads the header: its names without blanks around them, `column_3` for a third without one.
 fn header(path: &Path, delimiter: u8) -> Result<SchemaRef> {
     let mut records = Records::open(path, delimiter)?;
-    let empty = || SourceError::Empty {
-        file: path.to_owned(),
-    };
+    let empty = || SourceError::Empty { file: path.to_owned() };
     let record = records.next_record()?.ok_or_else(empty)?;
     let text = records.text(&record)?;
     let mut names: Vec<String> = Vec::new();
     for (i, range) in fields(&record).enumerate() {
         let name = match text[range].trim() {
             "" => format!("column_{}", i + 1),
-            name => name.to_owned(),
+            // A line break in a name would be in the way everywhere.
+            name => name.replace(char::is_control, " "),
         };
         if let Some(first) = names.iter().position(|other| *other == name) {
             return Err(SourceError::DuplicateColumn {
@@ -331,9 +326,7 @@ fn header(path: &Path, delimiter: u8) -> Result<SchemaRef> {
         return Err(SourceError::form(path, "this is no text file"));
     }
     let field = |name: &String| Field::new(name, DataType::Utf8, true);
-    Ok(Arc::new(Schema::new(
-        names.iter().map(field).collect::<Vec<_>>(),
-    )))
+    Ok(Arc::new(Schema::new(names.iter().map(field).collect::<Vec<_>>())))
 }
 
 /// Finds the delimiter: the one that cuts the first records into the most fields of which every
@@ -341,9 +334,7 @@ fn header(path: &Path, delimiter: u8) -> Result<SchemaRef> {
 fn detect(path: &Path) -> Result<u8> {
     let mut sample = Vec::new();
     let file = File::open(path).map_err(|e| SourceError::file(path, &e))?;
-    file.take(SAMPLE_BYTES)
-        .read_to_end(&mut sample)
-        .map_err(|e| SourceError::file(path, &e))?;
+    file.take(SAMPLE_BYTES).read_to_end(&mut sample).map_err(|e| SourceError::file(path, &e))?;
     let cut = sample.len() as u64 == SAMPLE_BYTES;
     let widths = |delimiter: u8| {
         let mut builder = ReaderBuilder::new();

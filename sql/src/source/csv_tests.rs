@@ -103,10 +103,7 @@ fn a_quote_that_never_closes_does_not_fill_the_memory() {
     let endless = std::io::Cursor::new(b"a,b\n1,\"".to_vec()).chain(std::io::repeat(b'x'));
     let mut records = Records::over(Path::new("t.csv"), b',', Box::new(endless)).unwrap();
     assert!(records.next_record().unwrap().is_some());
-    assert!(matches!(
-        records.next_record(),
-        Err(SourceError::TooLong { row: 1, line: 2, .. })
-    ));
+    assert!(matches!(records.next_record(), Err(SourceError::TooLong { row: 1, line: 2, .. })));
 }
 
 proptest! {

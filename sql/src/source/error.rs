@@ -178,22 +178,15 @@ impl SourceError {
         let path = path.to_owned();
         match error.kind() {
             std::io::ErrorKind::NotFound => Self::Missing { path },
-            std::io::ErrorKind::PermissionDenied => Self::Io {
-                path,
-                what: "this user may not read or write it".into(),
-            },
-            _ => Self::Io {
-                path,
-                what: error.to_string(),
-            },
+            std::io::ErrorKind::PermissionDenied => {
+                Self::Io { path, what: "this user may not read or write it".into() }
+            }
+            _ => Self::Io { path, what: error.to_string() },
         }
     }
 
     pub(super) fn form(file: &Path, what: impl std::fmt::Display) -> Self {
-        Self::Form {
-            file: file.to_owned(),
-            what: what.to_string(),
-        }
+        Self::Form { file: file.to_owned(), what: what.to_string() }
     }
 }
 

@@ -79,14 +79,6 @@ fn inferred(source: &Source) -> Result<Inferred> {
         columns.push(column);
         warnings.extend(about);
     }
-    let table = Table {
-        person: None,
-        description: None,
-        columns,
-    };
-    Ok(Inferred {
-        table,
-        rows,
-        warnings,
-    })
+    let table = Table { person: None, description: None, columns };
+    Ok(Inferred { table, rows, warnings })
 }

@@ -16,7 +16,7 @@ mod error;
 mod infer;
 mod natural;
 mod parquet;
-mod parse;
+pub(crate) mod parse;
 mod profile;
 mod sink;
 mod split;
@@ -93,12 +93,7 @@ pub(crate) trait Connector: Send {
 impl Source {
     /// A file or folder with everything else found out.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self {
-            path: path.into(),
-            delimiter: None,
-            null: Vec::new(),
-            format: None,
-        }
+        Self { path: path.into(), delimiter: None, null: Vec::new(), format: None }
     }
 
     /// The files, by name.
@@ -133,9 +128,7 @@ impl Source {
         }
         files.sort();
         if files.is_empty() {
-            return Err(SourceError::NoFiles {
-                folder: self.path.clone(),
-            });
+            return Err(SourceError::NoFiles { folder: self.path.clone() });
         }
         Ok(files)
     }

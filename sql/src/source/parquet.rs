@@ -32,9 +32,8 @@ impl ParquetFiles {
         for file in &files {
             let opened = open(file)?;
             let fields = opened.schema().fields();
-            let kept: Vec<usize> = (0..fields.len())
-                .filter(|&i| readable(fields[i].data_type()))
-                .collect();
+            let kept: Vec<usize> =
+                (0..fields.len()).filter(|&i| readable(fields[i].data_type())).collect();
             let schema = opened.schema().project(&kept);
             let schema = schema.map_err(|e| SourceError::form(file, e))?;
             let schema = Schema::new(schema.fields().clone());
@@ -42,11 +41,7 @@ impl ParquetFiles {
             rows += u64::try_from(opened.metadata().file_metadata().num_rows()).unwrap_or(0);
             columns.push((Arc::new(schema), kept));
         }
-        Ok(Self {
-            files,
-            columns,
-            rows,
-        })
+        Ok(Self { files, columns, rows })
     }
 
     /// Rows of all files, as their footers say.
@@ -78,11 +73,7 @@ impl Connector for ParquetFiles {
             let first = rows + 1;
             rows += batch.num_rows() as u64;
             let batch = batch.with_schema(Arc::clone(&schema));
-            Ok(Piece {
-                file,
-                first,
-                batch: batch.map_err(|e| SourceError::form(&path, e))?,
-            })
+            Ok(Piece { file, first, batch: batch.map_err(|e| SourceError::form(&path, e))? })
         })))
     }
 }
@@ -90,9 +81,7 @@ impl Connector for ParquetFiles {
 fn open(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>> {
     let file = File::open(path).map_err(|e| SourceError::file(path, &e))?;
     if file.metadata().is_ok_and(|about| about.len() == 0) {
-        return Err(SourceError::Empty {
-            file: path.to_owned(),
-        });
+        return Err(SourceError::Empty { file: path.to_owned() });
     }
     ParquetRecordBatchReaderBuilder::try_new(file)
         .map_err(|e| SourceError::form(path, format!("not a Parquet file that can be read: {e}")))

@@ -56,10 +56,7 @@ pub(crate) fn number(text: &str) -> Option<Number> {
     if negative {
         unscaled = -unscaled;
     }
-    Some(Number {
-        unscaled,
-        scale: scale.unsigned_abs(),
-    })
+    Some(Number { unscaled, scale: scale.unsigned_abs() })
 }
 
 /// Whether text is a whole number with zeros in front ("007"), which a number would lose.
@@ -107,10 +104,7 @@ impl Number {
     /// The shortest decimal that reads back as this float: 0.1 is one tenth.
     pub(crate) fn of_float(value: f64) -> Option<Self> {
         if value == value.trunc() && value.abs() < 9e15 {
-            return Some(Self {
-                unscaled: value as i128,
-                scale: 0,
-            });
+            return Some(Self { unscaled: value as i128, scale: 0 });
         }
         value.is_finite().then(|| number(&format!("{value:e}")))?
     }
@@ -263,7 +257,7 @@ pub(crate) fn write_decimal(unscaled: i128, scale: u32) -> String {
 }
 
 /// Year, month and day of days since 1970-01-01.
-pub(crate) fn civil(days: i64) -> (i64, i64, i64) {
+fn civil(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let (era, of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
     let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;

@@ -196,18 +196,20 @@ impl Profile {
         let mut warnings = Vec::new();
         let r#type = self.r#type(&mut warnings);
         if self.strange > 0 {
-            let what = format!("{} values are not numbers (NaN) and count as missing", self.strange);
+            let what =
+                format!("{} values are not numbers (NaN) and count as missing", self.strange);
             warnings.push(what);
         }
         let at = |what: String| format!("{}: {what}", self.name);
-        let warnings = warnings.into_iter().map(at).collect();
-        let column = Column {
-            name: self.name.clone(),
+        let warnings: Vec<String> = warnings.into_iter().map(at).collect();
+        let mut column = Column {
+            name: self.name,
             r#type,
             unit: None,
             description: None,
             missing: self.missing > 0,
         };
+        column.round_outwards();
         (column, warnings)
     }
 
@@ -272,8 +274,8 @@ impl Profile {
             return ColumnType::Text;
         };
         if numbers.scale == 0 {
-            let (low, high) = outwards(low.unscaled, high.unscaled);
-            if let (Ok(low), Ok(high)) = (i64::try_from(low), i64::try_from(high)) {
+            let ends = [low, high].map(|end| i64::try_from(end.unscaled));
+            if let [Ok(low), Ok(high)] = ends {
                 return ColumnType::Integer { range: [low, high] };
             }
         }
@@ -282,7 +284,6 @@ impl Profile {
             let (Some(low), Some(high)) = ends else {
                 continue;
             };
-            let (low, high) = outwards(low, high);
             if low.abs().max(high.abs()) >= DECIMAL_LIMIT {
                 continue;
             }
@@ -305,42 +306,15 @@ impl Profile {
     }
 }
 
-/// The smallest range with ends that are multiples of a round step, so that it does not tell the
-/// smallest and largest value; 0 and 1 stay as they are.
-fn outwards(low: i128, high: i128) -> (i128, i128) {
-    if low >= 0 && high <= 1 {
-        return (0, 1);
-    }
-    let span = (high - low).max(1);
-    let digits = span.ilog10();
-    let step = (10_i128.pow(digits) / 2).max(5);
-    let up = high.div_euclid(step) + i128::from(high.rem_euclid(step) != 0);
-    (low.div_euclid(step) * step, up * step)
-}
-
-/// Whole years.
-fn years(span: Option<Span>) -> Option<(i64, i64)> {
-    let (low, high) = span?.range?;
-    Some((parse::civil(low).0, parse::civil(high).0))
-}
-
 fn days(span: Option<Span>) -> ColumnType {
-    let (low, high) = years(span).unwrap_or((1970, 1970));
-    ColumnType::Date {
-        range: [format!("{low:04}-01-01"), format!("{high:04}-12-31")],
-    }
+    let (low, high) = span.and_then(|span| span.range).unwrap_or_default();
+    let write = |day: i64| parse::write_date(i32::try_from(day).unwrap_or_default());
+    ColumnType::Date { range: [write(low), write(high)] }
 }
 
 fn times(span: Option<Span>) -> ColumnType {
-    let range = span.and_then(|span| span.range);
-    let range = range.map(|(low, high)| (low.div_euclid(DAY), high.div_euclid(DAY)));
-    let (low, high) = years(Some(Span { range })).unwrap_or((1970, 1970));
-    ColumnType::Timestamp {
-        range: [
-            format!("{low:04}-01-01T00:00:00"),
-            format!("{high:04}-12-31T23:59:59.999999"),
-        ],
-    }
+    let (low, high) = span.and_then(|span| span.range).unwrap_or_default();
+    ColumnType::Timestamp { range: [low, high].map(parse::write_timestamp) }
 }
 
 #[cfg(test)]
@@ -349,23 +323,7 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn ranges_are_rounded_outwards() {
-        assert_eq!(outwards(0, 1), (0, 1));
-        assert_eq!(outwards(1, 14), (0, 15));
-        assert_eq!(outwards(-3, 3), (-5, 5));
-        assert_eq!(outwards(1908, 1993), (1905, 1995));
-        assert_eq!(outwards(20_211, 99_873), (20_000, 100_000));
-    }
-
     proptest! {
-        #[test]
-        fn rounding_outwards_keeps_every_value(a in any::<i64>(), b in any::<i64>()) {
-            let (low, high) = (a.min(b).into(), a.max(b).into());
-            let (below, above) = outwards(low, high);
-            prop_assert!(below <= low && high <= above);
-        }
-
         #[test]
         fn numbers_of_any_scale_are_ordered(a in any::<i32>(), b in any::<i32>(), s in 0_u32..9, t in 0_u32..9) {
             let number = |unscaled: i32, scale| Number::of_decimal(unscaled.into(), scale as i8).unwrap();

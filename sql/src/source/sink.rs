@@ -43,13 +43,7 @@ pub(super) enum Stored {
 impl Sink {
     /// A sink that writes into `folder` if it must.
     pub(super) fn new(folder: &Path, schema: SchemaRef) -> Self {
-        Self {
-            folder: folder.to_owned(),
-            schema,
-            batches: Vec::new(),
-            bytes: 0,
-            writer: None,
-        }
+        Self { folder: folder.to_owned(), schema, batches: Vec::new(), bytes: 0, writer: None }
     }
 
     pub(super) fn push(&mut self, batch: RecordBatch) -> Result<()> {
@@ -69,9 +63,8 @@ impl Sink {
         let named = NamedTempFile::with_prefix_in("tacit-", &self.folder);
         let named = named.map_err(|e| SourceError::file(&self.folder, &e))?;
         let (file, path) = named.into_parts();
-        let settings = WriterProperties::builder()
-            .set_max_row_group_row_count(Some(GROUP_ROWS))
-            .build();
+        let settings =
+            WriterProperties::builder().set_max_row_group_row_count(Some(GROUP_ROWS)).build();
         let mut writer = ArrowWriter::try_new(file, Arc::clone(&self.schema), Some(settings))
             .map_err(|e| SourceError::form(&path, e))?;
         for batch in std::mem::take(&mut self.batches) {

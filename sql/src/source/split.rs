@@ -124,13 +124,7 @@ impl Deal {
                 (Some(column.clone()), Some(balance(counts, sites)))
             }
         };
-        Ok(Self {
-            sites,
-            column,
-            of,
-            rows: 0,
-            counts: vec![0; sites],
-        })
+        Ok(Self { sites, column, of, rows: 0, counts: vec![0; sites] })
     }
 
     /// The site of the next row, whose deciding column holds `value`.
@@ -183,11 +177,7 @@ fn count(connector: &dyn Connector, column: &str) -> Result<HashMap<String, u64>
 }
 
 fn text(cells: &Cells, row: usize) -> std::borrow::Cow<'_, str> {
-    if cells.is_missing(row) {
-        "".into()
-    } else {
-        cells.text(row)
-    }
+    if cells.is_missing(row) { "".into() } else { cells.text(row) }
 }
 
 /// Gives the most frequent value left to the site with the fewest rows, until none is left
@@ -221,8 +211,7 @@ fn hash(bytes: &[u8]) -> u64 {
 
 fn create(path: &Path) -> Result<File> {
     let made = path.parent().map_or(Ok(()), std::fs::create_dir_all);
-    made.and_then(|()| File::create(path))
-        .map_err(|e| SourceError::file(path, &e))
+    made.and_then(|()| File::create(path)).map_err(|e| SourceError::file(path, &e))
 }
 
 fn write_csv(
@@ -275,9 +264,8 @@ fn write_parquet(
     let schema: &SchemaRef = files.schema(0);
     let mut writers = Vec::new();
     for output in outputs {
-        let settings = WriterProperties::builder()
-            .set_max_row_group_row_count(Some(GROUP_ROWS))
-            .build();
+        let settings =
+            WriterProperties::builder().set_max_row_group_row_count(Some(GROUP_ROWS)).build();
         let writer = ArrowWriter::try_new(create(output)?, Arc::clone(schema), Some(settings));
         writers.push(writer.map_err(|e| SourceError::form(output, e))?);
     }

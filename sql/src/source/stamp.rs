@@ -24,11 +24,7 @@ impl Stamp {
     pub(super) fn of(files: &[PathBuf]) -> Result<Vec<Self>> {
         let one = |file: &PathBuf| {
             let about = std::fs::metadata(file).map_err(|e| SourceError::file(file, &e))?;
-            Ok(Self {
-                file: file.clone(),
-                size: about.len(),
-                written: about.modified().ok(),
-            })
+            Ok(Self { file: file.clone(), size: about.len(), written: about.modified().ok() })
         };
         files.iter().map(one).collect()
     }
@@ -36,10 +32,7 @@ impl Stamp {
     /// Compares with what is there now.
     pub(super) fn same(table: &str, source: &Source, before: &[Self]) -> Result<()> {
         let changed = |file: &Path| {
-            Err(SourceError::Changed {
-                table: table.to_owned(),
-                file: file.to_owned(),
-            })
+            Err(SourceError::Changed { table: table.to_owned(), file: file.to_owned() })
         };
         // A file that is gone has changed too.
         let Ok(now) = source.list().and_then(|files| Self::of(&files)) else {

@@ -20,7 +20,6 @@ use datafusion::{
     },
     execution::{memory_pool::FairSpillPool, runtime_env::RuntimeEnvBuilder},
     prelude::SessionContext,
-
 };
 use tacit_plan::{Dictionary, Digest, Table};
 use tempfile::{TempDir, TempPath};
@@ -49,10 +48,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            cache: None,
-            memory: MEMORY_BYTES,
-        }
+        Self { cache: None, memory: MEMORY_BYTES }
     }
 }
 
@@ -137,17 +133,11 @@ impl Tables {
             .with_temp_file_path(&path)
             .build_arc()?;
         let context = SessionContext::new_with_config_rt(crate::session_config(), runtime);
-        let mut tables = Self {
-            context,
-            served: BTreeMap::new(),
-            manifest: BTreeMap::new(),
-            _folder: folder,
-        };
+        let mut tables =
+            Self { context, served: BTreeMap::new(), manifest: BTreeMap::new(), _folder: folder };
         for (name, table) in &dictionary.tables {
             let source = sources.get(name).cloned();
-            let source = source.ok_or_else(|| SourceError::NoSource {
-                table: name.clone(),
-            })?;
+            let source = source.ok_or_else(|| SourceError::NoSource { table: name.clone() })?;
             let (name, table, path) = (name.clone(), table.clone(), path.clone());
             let task = tokio::task::spawn_blocking(move || {
                 Opened::open(name, source, &table, rows_at_most, &path)
@@ -164,6 +154,11 @@ impl Tables {
     /// Where the tables can be asked, by their names in the dictionary.
     pub fn context(&self) -> &SessionContext {
         &self.context
+    }
+
+    /// The tables' names.
+    pub fn names(&self) -> impl Iterator<Item = String> + '_ {
+        self.served.keys().cloned()
     }
 
     /// Number of rows of a table.
@@ -226,10 +221,7 @@ impl Opened {
             }
         })?;
         if !report.fits() {
-            return Err(SourceError::Misfits {
-                table: name,
-                report: Box::new(report),
-            });
+            return Err(SourceError::Misfits { table: name, report: Box::new(report) });
         }
         if report.rows > rows_at_most {
             return Err(SourceError::TooManyRows {
@@ -258,17 +250,7 @@ impl Opened {
                 (Arc::new(table) as Arc<dyn TableProvider>, None)
             }
         };
-        Ok(Self {
-            name,
-            served: Served {
-                source,
-                stamps,
-                report,
-                _file: file,
-            },
-            digest,
-            provider,
-        })
+        Ok(Self { name, served: Served { source, stamps, report, _file: file }, digest, provider })
     }
 }
 
