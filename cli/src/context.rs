@@ -31,12 +31,7 @@ impl Context {
     pub fn new(global: &Global) -> Self {
         let mut terminal = Terminal::of_process();
         terminal.progress &= !global.quiet && !global.json;
-        Self {
-            terminal,
-            json: global.json,
-            quiet: global.quiet,
-            verbose: global.verbose,
-        }
+        Self { terminal, json: global.json, quiet: global.quiet, verbose: global.verbose }
     }
 
     /// Starts logging to standard error: warnings, and more with each `-v`; a service says what it
@@ -52,9 +47,18 @@ impl Context {
         let others = level.min(LevelFilter::WARN);
         let default = format!(
             "{others},{}",
-            ["tacit", "tacit_cli", "tacit_client", "tacit_site", "tacit_net", "tacit_governance", "tacit_mpc", "tacit_sql"]
-                .map(|name| format!("{name}={level}"))
-                .join(",")
+            [
+                "tacit",
+                "tacit_cli",
+                "tacit_client",
+                "tacit_site",
+                "tacit_net",
+                "tacit_governance",
+                "tacit_mpc",
+                "tacit_sql"
+            ]
+            .map(|name| format!("{name}={level}"))
+            .join(",")
         );
         let filter = std::env::var("TACIT_LOG").ok().filter(|filter| !filter.is_empty());
         let filter = EnvFilter::new(filter.unwrap_or(default));
@@ -80,12 +84,10 @@ impl Context {
     /// If it cannot be written.
     pub fn write(&self, write: impl FnOnce(&mut dyn io::Write) -> io::Result<()>) -> Result<()> {
         let mut out = io::BufWriter::new(io::stdout().lock());
-        write(&mut out)
-            .and_then(|()| out.flush())
-            .map_err(|error| match error.kind() {
-                io::ErrorKind::BrokenPipe => Failure::new(Exit::Differs, CLOSED_PIPE, error),
-                _ => Failure::setup("io", format!("standard output: {error}")),
-            })
+        write(&mut out).and_then(|()| out.flush()).map_err(|error| match error.kind() {
+            io::ErrorKind::BrokenPipe => Failure::new(Exit::Differs, CLOSED_PIPE, error),
+            _ => Failure::setup("io", format!("standard output: {error}")),
+        })
     }
 
     /// Says something beside the data, on standard error.
@@ -97,11 +99,7 @@ impl Context {
 
     /// Tells a failure.
     pub fn report(&self, failure: &Failure) {
-        let text = if self.json {
-            failure.to_json()
-        } else {
-            self.terminal.report(failure)
-        };
+        let text = if self.json { failure.to_json() } else { self.terminal.report(failure) };
         let _ = writeln!(io::stderr(), "{}", text.trim_end());
     }
 }

@@ -37,10 +37,8 @@ pub fn terms(
             }
             EngineKind::Rep3 => engines.rep3 = Some(EngineTerms { compute: first(3) }),
             EngineKind::Additive => {
-                engines.additive = Some(AdditiveTerms {
-                    compute: first(compute),
-                    triples: "dealer".into(),
-                });
+                engines.additive =
+                    Some(AdditiveTerms { compute: first(compute), triples: "dealer".into() });
             }
             EngineKind::Clear => engines.clear = Some(EngineTerms { compute: first(3) }),
         }

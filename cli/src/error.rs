@@ -28,7 +28,6 @@ pub enum Exit {
     Cancelled = 130,
 }
 
-
 /// Why a command failed.
 #[derive(Debug)]
 pub struct Failure(Box<Inner>);
@@ -50,11 +49,7 @@ struct Snippet {
 
 impl Failure {
     /// With its exit code, stable code and message.
-    pub fn new(
-        exit: Exit,
-        code: impl Into<Cow<'static, str>>,
-        message: impl fmt::Display,
-    ) -> Self {
+    pub fn new(exit: Exit, code: impl Into<Cow<'static, str>>, message: impl fmt::Display) -> Self {
         Self(Box::new(Inner {
             exit,
             code: code.into(),

@@ -100,10 +100,9 @@ impl From<Governance> for Failure {
             Governance::Engine(_) => ("engine", None),
             Governance::ConfigMismatch(_) => ("config_mismatch", None),
             Governance::Message(_) => ("message", None),
-            Governance::Locked(_) => (
-                "receipts_locked",
-                Some("is this site running already? end that process first"),
-            ),
+            Governance::Locked(_) => {
+                ("receipts_locked", Some("is this site running already? end that process first"))
+            }
             Governance::Receipts { .. } => ("receipts", None),
             Governance::Plan(_) => ("dictionary", None),
             _ => ("governance", None),

@@ -103,11 +103,7 @@ impl Party {
                 }
             });
         }
-        Ok(Starting {
-            party: self.clone(),
-            child,
-            ready,
-        })
+        Ok(Starting { party: self.clone(), child, ready })
     }
 
     /// Ends the running process: politely, then not. `false` if none was running.
@@ -169,10 +165,7 @@ impl Starting {
         let line = self.ready.recv_timeout(START).unwrap_or_default();
         if let Some(said) = line.strip_prefix(READY) {
             let alive = self.child.stdin.take();
-            let tied = Tied {
-                child: self.child,
-                _alive: alive,
-            };
+            let tied = Tied { child: self.child, _alive: alive };
             return Ok((tied, said.trim().to_owned()));
         }
         let _ = self.child.kill();

@@ -21,13 +21,9 @@ impl Drawn {
         } else {
             ProgressBar::hidden()
         };
-        let template = if terminal.unicode {
-            "{spinner} {bar:24} {msg}"
-        } else {
-            "{bar:24} {msg}"
-        };
-        let mut style = ProgressStyle::with_template(template)
-            .unwrap_or_else(|_| ProgressStyle::default_bar());
+        let template = if terminal.unicode { "{spinner} {bar:24} {msg}" } else { "{bar:24} {msg}" };
+        let mut style =
+            ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
         if !terminal.unicode {
             style = style.progress_chars("#> ").tick_chars("-\\|/ ");
         }
@@ -55,9 +51,8 @@ impl Drawn {
                 let since = *self.joint.get_or_insert_with(Instant::now);
                 self.bar.set_length(*rounds);
                 self.bar.set_position(*round);
-                let left = left(since.elapsed(), *bytes, *total).map(|left| {
-                    format!(", {} left", number::duration(left))
-                });
+                let left = left(since.elapsed(), *bytes, *total)
+                    .map(|left| format!(", {} left", number::duration(left)));
                 self.bar.set_message(format!(
                     "joint part: round {round} of {rounds}, {} of {}{}",
                     number::bytes(*bytes),

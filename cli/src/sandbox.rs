@@ -16,9 +16,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use tacit_governance::{
-    Document, KeyPair, Party, Role, STUDY_VERSION, sign,
-};
+use tacit_governance::{Document, KeyPair, Party, Role, STUDY_VERSION, sign};
 use tacit_mpc::EngineKind;
 use tacit_plan::{DisclosureTerms, Table};
 use tacit_sql::{Part, Source};
@@ -31,9 +29,7 @@ use crate::{
 };
 
 /// Names of sites; further ones are numbered.
-const NAMES: [&str; 8] = [
-    "north", "south", "east", "west", "center", "coast", "valley", "hill",
-];
+const NAMES: [&str; 8] = ["north", "south", "east", "west", "center", "coast", "valley", "hill"];
 
 /// Loopback ports are taken from here: below the range from which systems give ports to clients,
 /// so that a port stays free while its party is down.
@@ -120,10 +116,11 @@ impl Sandbox {
     pub fn make(folder: &Path, order: &Order) -> Result<Self> {
         let existed = folder.exists();
         if existed && std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some()) {
-            return Err(
-                Failure::setup("file_exists", format!("{} is not empty", folder.display()))
-                    .help("choose another folder, or remove it (tacit sandbox stop DIR first)"),
-            );
+            return Err(Failure::setup(
+                "file_exists",
+                format!("{} is not empty", folder.display()),
+            )
+            .help("choose another folder, or remove it (tacit sandbox stop DIR first)"));
         }
         std::fs::create_dir_all(folder).map_err(|error| Failure::file(folder, &error))?;
         let folder = folder.canonicalize().map_err(|error| Failure::file(folder, &error))?;
@@ -134,10 +131,7 @@ impl Sandbox {
                 let _ = std::fs::create_dir(&folder);
             }
         }
-        Ok(Self {
-            folder,
-            facts: made?,
-        })
+        Ok(Self { folder, facts: made? })
     }
 
     /// Opens a sandbox that was made before.
@@ -151,8 +145,9 @@ impl Sandbox {
             Failure::setup("no_sandbox", message)
                 .help("make one: tacit sandbox new DIR --table NAME=FILE")
         })?;
-        let facts = toml::from_str(&text)
-            .map_err(|error| Failure::setup("no_sandbox", format!("{}: {error}", path.display())))?;
+        let facts = toml::from_str(&text).map_err(|error| {
+            Failure::setup("no_sandbox", format!("{}: {error}", path.display()))
+        })?;
         let folder = folder.canonicalize().map_err(|error| Failure::file(folder, &error))?;
         Ok(Self { folder, facts })
     }
@@ -173,10 +168,10 @@ impl Sandbox {
             name: name.clone(),
             folder: self.folder.join("sites").join(name),
         };
-        let dealer = self.facts.dealer.then(|| process::Party {
-            name: "dealer".into(),
-            folder: self.folder.join("dealer"),
-        });
+        let dealer = self
+            .facts
+            .dealer
+            .then(|| process::Party { name: "dealer".into(), folder: self.folder.join("dealer") });
         self.facts.sites.iter().map(site).chain(dealer).collect()
     }
 }
@@ -185,11 +180,7 @@ fn fill(folder: &Path, order: &Order) -> Result<Facts> {
     let count = order.sites.len();
     let engines = engines::terms(&order.sites, order.engines.as_deref(), order.compute)?;
     let dealer = engines.additive.is_some();
-    let mut facts = Facts {
-        sites: order.sites.clone(),
-        dealer,
-        ..Facts::default()
-    };
+    let mut facts = Facts { sites: order.sites.clone(), dealer, ..Facts::default() };
 
     let mut tables = BTreeMap::new();
     let mut most_rows = 1;
@@ -277,7 +268,12 @@ fn described(mut inferred: Table, order: &TableOrder) -> Result<Table> {
 }
 
 /// Divides a table over the sites' folders.
-fn divide(order: &Order, table: &TableOrder, described: &Table, folders: &[PathBuf]) -> Result<Vec<Part>> {
+fn divide(
+    order: &Order,
+    table: &TableOrder,
+    described: &Table,
+    folders: &[PathBuf],
+) -> Result<Vec<Part>> {
     let has = |column: &String| described.column(column).is_ok();
     let by = match (&order.split, &described.person) {
         (Split::Column(column), _) if has(column) => {
@@ -332,7 +328,9 @@ fn configure(
     tables: BTreeMap<String, Source>,
 ) -> Result<()> {
     let mut config = tacit_site::Config::parse(
-        &format!("name = {name:?}\nstudy = {study:?}\nkey = \"key\"\nreceipts = \"receipts.jsonl\"\n"),
+        &format!(
+            "name = {name:?}\nstudy = {study:?}\nkey = \"key\"\nreceipts = \"receipts.jsonl\"\n"
+        ),
         Path::new(""),
     )
     .map_err(|error| Failure::setup("config", error))?;

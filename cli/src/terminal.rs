@@ -34,7 +34,7 @@ impl Terminal {
             width: std::env::var("COLUMNS")
                 .ok()
                 .and_then(|columns| columns.parse().ok())
-                .or_else(|| comfy_table::Table::new().width().map(usize::from))
+                .or_else(columns)
                 .unwrap_or(100)
                 .clamp(40, 200),
         }
@@ -43,13 +43,7 @@ impl Terminal {
     /// A file: no colour, plain characters.
     #[cfg(test)]
     pub fn plain() -> Self {
-        Self {
-            error_color: false,
-            color: false,
-            unicode: false,
-            progress: false,
-            width: 100,
-        }
+        Self { error_color: false, color: false, unicode: false, progress: false, width: 100 }
     }
 
     /// A failure for people, with a caret where it points into a text.
@@ -60,15 +54,20 @@ impl Terminal {
             (true, false) => GraphicalTheme::ascii(),
             (false, false) => GraphicalTheme::none(),
         };
-        let handler = GraphicalReportHandler::new_themed(theme)
-            .with_links(false)
-            .with_width(self.width);
+        let handler =
+            GraphicalReportHandler::new_themed(theme).with_links(false).with_width(self.width);
         let mut text = String::new();
         match handler.render_report(&mut text, failure) {
             Ok(()) => text,
             Err(_) => format!("error: {failure}"),
         }
     }
+}
+
+/// Columns of the terminal at standard output, if there is one.
+fn columns() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
+    (size.ws_col > 0).then_some(usize::from(size.ws_col))
 }
 
 /// Whether the locale is UTF-8; a locale that is not set at all counts as UTF-8, since programs

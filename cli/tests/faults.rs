@@ -55,8 +55,13 @@ fn a_killed_site_is_named_within_ten_seconds_and_start_repairs_it() {
     // In every phase: killed after ever longer parts of a run.
     let mut mid = 0;
     for (step, party) in (1..8_u32).zip(["east", "north", "south"].into_iter().cycle()) {
-        let query = sandbox.query(SQL).arg("--json").stdout(std::process::Stdio::piped())
-            .stderr(std::process::Stdio::piped()).spawn().unwrap();
+        let query = sandbox
+            .query(SQL)
+            .arg("--json")
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
         std::thread::sleep(usual * step / 8);
         kill(sandbox.pid(party), "-KILL");
         let begin = Instant::now();
@@ -83,7 +88,8 @@ fn two_versions_of_a_study_are_refused_before_any_share() {
     let study = sandbox.study();
     // The sites serve the first version; the analyst gets another, signed by all.
     let text = fs::read_to_string(&study).unwrap();
-    fs::write(&study, text.replacen("rows_at_most = ", "max_cells = 5000\nrows_at_most = ", 1)).unwrap();
+    fs::write(&study, text.replacen("rows_at_most = ", "max_cells = 5000\nrows_at_most = ", 1))
+        .unwrap();
     for site in ["north", "south", "east"] {
         ok(["study", "sign", path(&study), "--key", path(&sandbox.party(site).join("key"))]);
     }
@@ -107,8 +113,13 @@ fn ctrl_c_cancels_a_query_and_the_sites_go_on_serving() {
     sandbox.json(SQL, None);
     let mut cancelled = 0;
     for step in 1..5_u64 {
-        let query = sandbox.query(SQL).arg("--json").stdout(std::process::Stdio::piped())
-            .stderr(std::process::Stdio::piped()).spawn().unwrap();
+        let query = sandbox
+            .query(SQL)
+            .arg("--json")
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
         std::thread::sleep(Duration::from_millis(60 * step));
         kill(query.id(), "-INT");
         let begin = Instant::now();

@@ -44,8 +44,10 @@ fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
 #[test]
 fn imports_point_only_downward() {
     let metadata = metadata();
-    let members: Vec<&Value> =
-        list(&metadata, "packages").iter().filter(|p| text(p, "name").starts_with("tacit-")).collect();
+    let members: Vec<&Value> = list(&metadata, "packages")
+        .iter()
+        .filter(|p| text(p, "name").starts_with("tacit-"))
+        .collect();
     assert_eq!(members.len(), FLOORS.len(), "a crate is missing in the list of floors");
     for package in members {
         let name = text(package, "name");
@@ -75,11 +77,8 @@ fn closure(metadata: &Value, root: &str) -> BTreeSet<String> {
     let nodes = list(&metadata["resolve"], "nodes");
     let mut names = BTreeSet::new();
     let mut seen = BTreeSet::new();
-    let mut todo: Vec<String> = nodes
-        .iter()
-        .map(|n| text(n, "id").to_owned())
-        .filter(|id| name_of(id) == root)
-        .collect();
+    let mut todo: Vec<String> =
+        nodes.iter().map(|n| text(n, "id").to_owned()).filter(|id| name_of(id) == root).collect();
     while let Some(id) = todo.pop() {
         if !seen.insert(id.clone()) {
             continue;

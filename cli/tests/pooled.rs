@@ -33,21 +33,45 @@ const QUESTIONS: [Question; 24] = [
     count("SELECT region, COUNT(*) AS n FROM visits GROUP BY region", 1),
     count("SELECT sex, region, COUNT(*) FROM visits GROUP BY sex, region", 2),
     count("SELECT age, sex, COUNT(*) AS n FROM visits GROUP BY age, sex", 2),
-    count("SELECT smoker, COUNT(*) AS n FROM visits WHERE age BETWEEN 20 AND 60 GROUP BY smoker", 1),
-    count("SELECT score, COUNT(*) AS n FROM visits WHERE Region IN ('South', 'East') GROUP BY score", 1),
+    count(
+        "SELECT smoker, COUNT(*) AS n FROM visits WHERE age BETWEEN 20 AND 60 GROUP BY smoker",
+        1,
+    ),
+    count(
+        "SELECT score, COUNT(*) AS n FROM visits WHERE Region IN ('South', 'East') GROUP BY score",
+        1,
+    ),
     count("SELECT flag, region, COUNT(*) AS n FROM visits GROUP BY flag, region", 2),
     count("SELECT COUNT(*) AS n FROM visits WHERE region = 'nowhere'", 0),
     count("SELECT COUNT(*) AS n FROM visits WHERE age = 50 AND sex = 'F' AND smoker", 0),
-    count("WITH old AS (SELECT region, sex FROM visits WHERE age >= 65) SELECT region, COUNT(*) AS n FROM old GROUP BY region", 1),
-    count("SELECT CASE WHEN age < 18 THEN 'child' WHEN age < 65 THEN 'adult' ELSE 'old' END AS a, COUNT(*) AS n FROM visits GROUP BY 1", 1),
+    count(
+        "WITH old AS (SELECT region, sex FROM visits WHERE age >= 65) SELECT region, COUNT(*) AS n FROM old GROUP BY region",
+        1,
+    ),
+    count(
+        "SELECT CASE WHEN age < 18 THEN 'child' WHEN age < 65 THEN 'adult' ELSE 'old' END AS a, COUNT(*) AS n FROM visits GROUP BY 1",
+        1,
+    ),
     numbers("SELECT region, COUNT(weight) AS w, COUNT(score) AS s FROM visits GROUP BY region", 1),
-    numbers("SELECT region, SUM(balance) AS total, AVG(weight) AS mean FROM visits GROUP BY region", 1),
-    numbers("SELECT sex, SUM(score) AS s, AVG(score) AS a, COUNT(*) AS n FROM visits GROUP BY sex", 1),
-    numbers("SELECT region, COUNT(*) FILTER (WHERE smoker) AS smokers, COUNT(*) AS n FROM visits GROUP BY region", 1),
+    numbers(
+        "SELECT region, SUM(balance) AS total, AVG(weight) AS mean FROM visits GROUP BY region",
+        1,
+    ),
+    numbers(
+        "SELECT sex, SUM(score) AS s, AVG(score) AS a, COUNT(*) AS n FROM visits GROUP BY sex",
+        1,
+    ),
+    numbers(
+        "SELECT region, COUNT(*) FILTER (WHERE smoker) AS smokers, COUNT(*) AS n FROM visits GROUP BY region",
+        1,
+    ),
     numbers("SELECT sex, SUM(age * 2 - 10) AS s FROM visits WHERE weight > 70.5 GROUP BY sex", 1),
     numbers("SELECT region, SUM(flag) AS flagged FROM visits GROUP BY region", 1),
     numbers("SELECT age / 10 AS decade, AVG(balance) AS b FROM visits GROUP BY age / 10", 1),
-    numbers("SELECT COUNT(*) AS n, SUM(balance) AS s, AVG(age) AS a FROM visits WHERE score IS NULL", 0),
+    numbers(
+        "SELECT COUNT(*) AS n, SUM(balance) AS s, AVG(age) AS a FROM visits WHERE score IS NULL",
+        0,
+    ),
     numbers("SELECT sex, COUNT(*) AS n FROM visits WHERE note LIKE 'note 1%' GROUP BY sex", 1),
     other(
         "SELECT EXTRACT(YEAR FROM admitted) AS y, COUNT(*) AS n FROM visits GROUP BY EXTRACT(YEAR FROM admitted)",
@@ -59,7 +83,10 @@ const QUESTIONS: [Question; 24] = [
         "SELECT sex, COUNT(*) AS n FROM visits WHERE admitted >= '2020-07-01' GROUP BY sex",
         1,
     ),
-    dropping("SELECT region, AVG(age) AS a, COUNT(*) AS n FROM visits GROUP BY region HAVING COUNT(*) > 300 ORDER BY n DESC", 1),
+    dropping(
+        "SELECT region, AVG(age) AS a, COUNT(*) AS n FROM visits GROUP BY region HAVING COUNT(*) > 300 ORDER BY n DESC",
+        1,
+    ),
     dropping("SELECT age, COUNT(*) AS n FROM visits GROUP BY age ORDER BY n DESC, age LIMIT 5", 1),
 ];
 
@@ -119,12 +146,18 @@ fn answers_equal_the_pool_for_2_3_and_5_sites_both_splits_and_every_engine() {
         for engine in ["clear", "additive"] {
             let answer = three.json(question.sql, Some(engine));
             bill_equals_ledger(&three, question.sql, &answer);
-            assert_eq!(without_run(answer), without_run(rep3.clone()), "{engine}: {}", question.sql);
+            assert_eq!(
+                without_run(answer),
+                without_run(rep3.clone()),
+                "{engine}: {}",
+                question.sql
+            );
         }
     }
     drop(three);
 
-    let five = world.sandbox(&["--null", "NA", "--sites", "5", "--split", "region", "--compute", "5"]);
+    let five =
+        world.sandbox(&["--null", "NA", "--sites", "5", "--split", "region", "--compute", "5"]);
     for (question, rep3) in QUESTIONS.iter().zip(&rep3) {
         let answer = five.json(question.sql, Some("additive"));
         pool.check(question, &answer);
@@ -149,10 +182,23 @@ fn answers_equal_the_pool_for_2_3_and_5_sites_both_splits_and_every_engine() {
 fn formats_tell_hidden_from_null_and_semicolons_persons_and_profiles_work() {
     let world = World::new(600, ';');
     let sandbox = world.sandbox(&[
-        "--null", "NA", "--delimiter", ";", "--person", "visits=patient", "--split", "REGION",
-        "--sites", "3", "--engines", "rep3", "--disclosure", "ohdsi",
+        "--null",
+        "NA",
+        "--delimiter",
+        ";",
+        "--person",
+        "visits=patient",
+        "--split",
+        "REGION",
+        "--sites",
+        "3",
+        "--engines",
+        "rep3",
+        "--disclosure",
+        "ohdsi",
     ]);
-    let sql = "SELECT region, sex, COUNT(*) AS n, AVG(weight) AS w FROM visits GROUP BY region, sex";
+    let sql =
+        "SELECT region, sex, COUNT(*) AS n, AVG(weight) AS w FROM visits GROUP BY region, sex";
     let output = |arguments: &[&str]| {
         let output = sandbox.query(sql).args(arguments).output().unwrap();
         assert!(output.status.success(), "{}", both(&output));
@@ -162,7 +208,10 @@ fn formats_tell_hidden_from_null_and_semicolons_persons_and_profiles_work() {
     assert!(table.contains("<5") && table.contains("NULL"), "{table}");
     assert!(beside.contains("hidden:") && beside.contains("cost: rep3"), "{beside}");
     let (csv, _) = output(&["--format", "csv", "--status"]);
-    assert!(csv.starts_with("region,region_status,sex,sex_status,n,n_status,w,w_status\n"), "{csv}");
+    assert!(
+        csv.starts_with("region,region_status,sex,sex_status,n,n_status,w,w_status\n"),
+        "{csv}"
+    );
     assert!(csv.contains("\"North, upper\",exact,") && csv.contains(",hidden"), "{csv}");
     let (plain, _) = output(&["--format", "csv"]);
     assert!(!plain.contains("hidden") && plain.lines().count() == csv.lines().count());

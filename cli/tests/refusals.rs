@@ -23,7 +23,12 @@ fn refused(sandbox: &Sandbox, exit: i32, code: &str, sql: &str) -> String {
 #[test]
 fn a_question_that_cannot_be_answered_says_why_and_what_works() {
     let (_home, sandbox) = small();
-    let said = refused(&sandbox, 3, "unknown_column", "SELECT regoin, COUNT(*) FROM visits GROUP BY regoin");
+    let said = refused(
+        &sandbox,
+        3,
+        "unknown_column",
+        "SELECT regoin, COUNT(*) FROM visits GROUP BY regoin",
+    );
     assert!(said.contains("regoin") && said.to_lowercase().contains("region"), "{said}");
     let said = refused(&sandbox, 3, "unknown_table", "SELECT COUNT(*) FROM vists");
     assert!(said.contains("vists") && said.contains("visits"), "{said}");
@@ -34,7 +39,10 @@ fn a_question_that_cannot_be_answered_says_why_and_what_works() {
     assert!(error.contains("WERE") || error.contains("age > 3"), "a caret in the text: {error}");
     assert_eq!(output.status.code(), Some(3), "{error}");
     for (sql, named) in [
-        ("SELECT a.age, COUNT(*) FROM visits a JOIN visits b ON a.age = b.age GROUP BY a.age", "JOIN"),
+        (
+            "SELECT a.age, COUNT(*) FROM visits a JOIN visits b ON a.age = b.age GROUP BY a.age",
+            "JOIN",
+        ),
         ("SELECT MAX(age) FROM visits", "MAX"),
         ("SELECT age FROM visits", ""),
         ("SELECT COUNT(DISTINCT patient) FROM visits", "DISTINCT"),
@@ -63,7 +71,8 @@ fn wrong_arguments_are_told_with_what_was_meant() {
     let said = fails(2, "usage", with(&["--engine", "rep4", "SHOW TABLES"]));
     assert!(said.contains("rep3"), "{said}");
     fails(2, "usage", with(&["--status", "SHOW TABLES"]));
-    let said = fails(3, "not_allowed", with(&["--engine", "additive", "SELECT COUNT(*) FROM visits"]));
+    let said =
+        fails(3, "not_allowed", with(&["--engine", "additive", "SELECT COUNT(*) FROM visits"]));
     assert!(said.contains("rep3"), "what is allowed: {said}");
     fails(4, "file_missing", with(&["--file", "/nowhere/q.sql"]));
     fails(4, "file_missing", with(&["--output", "/nowhere/out.csv", "SHOW TABLES"]));
@@ -79,7 +88,14 @@ fn a_study_or_key_that_is_not_right_is_refused_each_with_its_own_message() {
     let original = fs::read(&study).unwrap();
     let sql = "SELECT COUNT(*) FROM visits";
     let ask = |key: &Path| {
-        vec!["query".to_owned(), "--study".into(), path(&study).into(), "--key".into(), path(key).into(), sql.into()]
+        vec![
+            "query".to_owned(),
+            "--study".into(),
+            path(&study).into(),
+            "--key".into(),
+            path(key).into(),
+            sql.into(),
+        ]
     };
 
     // One byte.

@@ -166,9 +166,9 @@ fn deliver(
         threshold: client.study().disclosure().threshold,
         terminal: context.terminal,
     };
-    let bars = arguments.bars.then(|| {
-        render::bars::picture(&answer.table, style.threshold, &context.terminal)
-    });
+    let bars = arguments
+        .bars
+        .then(|| render::bars::picture(&answer.table, style.threshold, &context.terminal));
     let write = |out: &mut dyn std::io::Write| {
         render::write(answer, &style, out)?;
         match bars.flatten() {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use clap::{Args, Subcommand};
-use tacit_site::Config;
+use tacit_site::{Config, Site};
 
 use crate::{context::Context, error::Result, process::READY, signals};
 
@@ -63,7 +63,22 @@ pub fn run(command: Command, _context: &Context) -> Result<()> {
             std::process::exit(0);
         });
     }
-    let _ = (config, signals::on_interrupt as fn(fn()));
-    let _ = writeln!(std::io::stdout(), "{READY}");
+    let site = Site::open(&config)?;
+    let shutdown = site.shutdown();
+    signals::on_interrupt(move || shutdown.stop());
+    site.serve(|ready| {
+        // Whoever started us may have gone: the log says it too.
+        let _ = writeln!(std::io::stdout(), "{READY} at {}", ready.address);
+        for served in &ready.studies {
+            tracing::info!(
+                party = served.party,
+                role = %served.role,
+                study = served.study,
+                digest = %served.digest.short(),
+                address = %ready.address,
+                "serving"
+            );
+        }
+    })?;
     Ok(())
 }

@@ -46,9 +46,8 @@ pub fn picture(table: &ResultTable, threshold: u64, terminal: &Terminal) -> Opti
             .map(|((row, label), number)| {
                 let pad = widest - label.chars().count();
                 let text = value::cell(&row[drawn], &table.columns[drawn], threshold);
-                let bar = number.map_or(String::new(), |number| {
-                    bar(number / largest, room, terminal.unicode)
-                });
+                let bar = number
+                    .map_or(String::new(), |number| bar(number / largest, room, terminal.unicode));
                 let gap = if bar.is_empty() { "" } else { " " };
                 format!("  {label}{:pad$}  {bar}{gap}{text}\n", "")
             })

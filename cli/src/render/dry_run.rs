@@ -2,11 +2,35 @@
 
 use tacit_client::DryRun;
 
-use super::number;
+use super::{number, table, value::printable};
 use crate::terminal::Terminal;
 
-/// What asking would do, and who can be reached.
-pub fn text(dry: &DryRun, _terminal: &Terminal) -> String {
-    let _ = number::bytes(0);
-    format!("{dry:?}\n")
+/// What asking would cost, and which party would take part.
+pub fn text(dry: &DryRun, terminal: &Terminal) -> String {
+    let rows: Vec<Vec<String>> = dry
+        .parties
+        .iter()
+        .map(|party| {
+            let cost = dry.bill.parties.iter().find(|cost| cost.party == party.party);
+            let bytes = |bytes: Option<u64>| bytes.map_or_else(String::new, number::grouped);
+            let state = match &party.reason {
+                None if party.ready => "ready".into(),
+                None => "not ready".into(),
+                Some(reason) => printable(reason),
+            };
+            vec![
+                party.party.clone(),
+                bytes(cost.map(|cost| cost.sent)),
+                bytes(cost.map(|cost| cost.received)),
+                state,
+            ]
+        })
+        .collect();
+    let header = ["party", "would send", "would receive", "state"];
+    format!(
+        "nothing was run; on {} it would take {}\n{}",
+        dry.engine,
+        number::plural(dry.bill.rounds, "round", "rounds"),
+        table::words(&header, &rows, &[1, 2], terminal)
+    )
 }

@@ -56,11 +56,7 @@ pub fn object(answer: &Answer) -> Json {
             object
         })
         .collect();
-    let rows: Vec<Json> = table
-        .rows
-        .iter()
-        .map(|row| row.iter().map(cell).collect())
-        .collect();
+    let rows: Vec<Json> = table.rows.iter().map(|row| row.iter().map(cell).collect()).collect();
     json!({
         "columns": columns,
         "rows": rows,
@@ -126,9 +122,6 @@ mod tests {
         let decimal = |unscaled| scalar(&Value::Decimal { unscaled, scale: 2 });
         assert_eq!(decimal(12_345).to_string(), "123.45");
         assert_eq!(decimal(-5).to_string(), "-0.05");
-        assert_eq!(
-            decimal(12_345_678_901_234_567).to_string(),
-            "\"123456789012345.67\""
-        );
+        assert_eq!(decimal(12_345_678_901_234_567).to_string(), "\"123456789012345.67\"");
     }
 }

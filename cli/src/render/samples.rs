@@ -5,12 +5,8 @@ use tacit_sql::{ResultColumn, ResultTable, ResultValue};
 
 /// Words with quotes and bars, hidden counts and means, NULLs.
 pub fn table() -> ResultTable {
-    let column = |name: &str, r#type, count| ResultColumn {
-        name: name.into(),
-        r#type,
-        unit: None,
-        count,
-    };
+    let column =
+        |name: &str, r#type, count| ResultColumn { name: name.into(), r#type, unit: None, count };
     let text = |text: &str| ResultValue::exact(Value::Text(text.into()));
     let null = || ResultValue::exact(Value::Null);
     ResultTable {

@@ -1,11 +1,8 @@
 //! Tables for people.
 
-use comfy_table::{
-    Attribute, Cell, CellAlignment, Color, ContentArrangement, Table,
-    style::{LineStyle, TableStyle},
-};
+use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, TableComponent, presets};
 use tacit_plan::Type;
-use tacit_sql::{ResultColumn, ResultTable, ValueStatus};
+use tacit_sql::{ResultColumn, ResultTable};
 
 use super::{Style, value};
 use crate::terminal::Terminal;
@@ -19,74 +16,60 @@ pub fn result(result: &ResultTable, style: &Style) -> String {
             Some(unit) => format!("{name} [{}]", value::printable(unit)),
             None => name,
         };
-        emphasised(aligned(Cell::new(name), is_number(column)), &style.terminal)
+        aligned(Cell::new(name), is_number(column))
     }));
     for row in &result.rows {
         table.add_row(row.iter().zip(&result.columns).map(|(cell, column)| {
             let text = value::cell(cell, column, style.threshold);
-            let drawn = aligned(Cell::new(text), is_number(column));
-            match cell.status {
-                ValueStatus::Exact => drawn,
-                _ if style.terminal.color => drawn.fg(Color::DarkGrey),
-                _ => drawn,
-            }
+            aligned(Cell::new(text), is_number(column))
         }));
     }
-    let mut text = table.trim_fmt();
-    text.push('\n');
-    text
+    drawn(&table, &style.terminal)
 }
 
 /// A table of plain words with a header; columns listed in `numbers` are aligned to the right.
-pub fn words(header: &[&str], rows: &[Vec<String>], numbers: &[usize], terminal: &Terminal) -> String {
+pub fn words(
+    header: &[&str],
+    rows: &[Vec<String>],
+    numbers: &[usize],
+    terminal: &Terminal,
+) -> String {
     let mut table = plain(terminal);
     let cell = |(i, text): (usize, &str)| aligned(Cell::new(text), numbers.contains(&i));
-    table.set_header(
-        header
-            .iter()
-            .copied()
-            .enumerate()
-            .map(|column| emphasised(cell(column), terminal)),
-    );
+    table.set_header(header.iter().copied().enumerate().map(cell));
     for row in rows {
         table.add_row(row.iter().map(String::as_str).enumerate().map(cell));
     }
-    let mut text = table.trim_fmt();
-    text.push('\n');
-    text
+    drawn(&table, terminal)
 }
 
 /// Whether values of the column are numbers.
 pub fn is_number(column: &ResultColumn) -> bool {
-    matches!(
-        column.r#type,
-        Type::Integer | Type::Decimal { .. } | Type::Float
-    )
+    matches!(column.r#type, Type::Integer | Type::Decimal { .. } | Type::Float)
 }
 
 fn plain(terminal: &Terminal) -> Table {
     let mut table = Table::new();
     table.set_content_arrangement(ContentArrangement::Disabled);
     let rule = if terminal.unicode { '─' } else { '-' };
-    let line = LineStyle::none().fill(rule).junction(rule);
-    table.load_style(TableStyle::new().header_separator(line));
+    table.load_preset(presets::NOTHING);
+    for component in [TableComponent::HeaderLines, TableComponent::MiddleHeaderIntersections] {
+        table.set_style(component, rule);
+    }
     table
 }
 
-fn aligned(cell: Cell, number: bool) -> Cell {
-    cell.set_alignment(if number {
-        CellAlignment::Right
-    } else {
-        CellAlignment::Left
-    })
+/// The text, its header bold where that can be seen.
+fn drawn(table: &Table, terminal: &Terminal) -> String {
+    let text = table.trim_fmt();
+    match text.split_once('\n') {
+        Some((header, rows)) if terminal.color => format!("\u{1b}[1m{header}\u{1b}[0m\n{rows}\n"),
+        _ => text + "\n",
+    }
 }
 
-fn emphasised(cell: Cell, terminal: &Terminal) -> Cell {
-    if terminal.color {
-        cell.add_attribute(Attribute::Bold)
-    } else {
-        cell
-    }
+fn aligned(cell: Cell, number: bool) -> Cell {
+    cell.set_alignment(if number { CellAlignment::Right } else { CellAlignment::Left })
 }
 
 #[cfg(test)]
@@ -99,10 +82,7 @@ mod tests {
             format: Format::Table,
             status: false,
             threshold: 11,
-            terminal: Terminal {
-                unicode,
-                ..Terminal::plain()
-            },
+            terminal: Terminal { unicode, ..Terminal::plain() },
         }
     }
 

@@ -64,7 +64,8 @@ pub fn status(status: ValueStatus) -> &'static str {
 pub fn printable(text: &str) -> String {
     text.chars()
         .flat_map(|c| {
-            let escape = c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+            let escape =
+                c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
             let escaped = escape.then(|| c.escape_default());
             let plain = (!escape).then_some(c);
             escaped.into_iter().flatten().chain(plain)
@@ -87,11 +88,7 @@ fn float(number: f64) -> String {
     let exact = number.to_string();
     let rounded = format!("{number:.6}");
     let short = number.abs() >= 1e-3 && number.abs() < 1e15;
-    if short && exact.len() > rounded.len() {
-        rounded
-    } else {
-        exact
-    }
+    if short && exact.len() > rounded.len() { rounded } else { exact }
 }
 
 fn date(days: i32) -> String {
@@ -121,10 +118,7 @@ mod tests {
         assert_eq!(decimal(7, 0), "7");
         assert_eq!(exact(&Value::Date(0)), "1970-01-01");
         assert_eq!(exact(&Value::Date(-1)), "1969-12-31");
-        assert_eq!(
-            exact(&Value::Timestamp(1_500_000)),
-            "1970-01-01T00:00:01.5"
-        );
+        assert_eq!(exact(&Value::Timestamp(1_500_000)), "1970-01-01T00:00:01.5");
         assert_eq!(exact(&Value::Null), "");
         assert_eq!(exact(&Value::Float(0.1)), "0.1");
     }

@@ -69,7 +69,11 @@ pub fn run(_: &Arguments, context: &Context) -> Result<()> {
     let mut differ = Vec::new();
     for (i, question) in QUESTIONS.iter().enumerate() {
         let title = format!("{}. {}", i + 1, question.title);
-        context.print(&format!("\n{}\n\n{}\n\n", heading(&title, context), indent(question.sql)))?;
+        context.print(&format!(
+            "\n{}\n\n{}\n\n",
+            heading(&title, context),
+            indent(question.sql)
+        ))?;
         if let Err(failure) = ask(question, i == 0, &client, &pooled, context) {
             if failure.exit() != Exit::Differs {
                 return Err(failure);
@@ -101,11 +105,7 @@ fn order(file: &Path) -> Order {
     Order {
         name: "Diabetes encounters of three hospitals".into(),
         sites: HOSPITALS.map(str::to_owned).to_vec(),
-        tables: vec![TableOrder {
-            name: TABLE.into(),
-            source: Source::new(file),
-            person: None,
-        }],
+        tables: vec![TableOrder { name: TABLE.into(), source: Source::new(file), person: None }],
         split: Split::Column("admission_source".into()),
         engines: Some(vec![EngineKind::Rep3]),
         compute: None,
@@ -245,11 +245,7 @@ fn learned(explanation: &Explanation, first: bool) -> String {
 }
 
 fn heading(text: &str, context: &Context) -> String {
-    if context.terminal.color {
-        format!("\u{1b}[1m{text}\u{1b}[0m")
-    } else {
-        text.to_owned()
-    }
+    if context.terminal.color { format!("\u{1b}[1m{text}\u{1b}[0m") } else { text.to_owned() }
 }
 
 fn indent(text: &str) -> String {

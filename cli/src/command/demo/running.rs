@@ -22,10 +22,7 @@ struct Held {
 impl Running {
     /// Takes the folder into its care; from here on Ctrl-C cleans up.
     pub fn new(folder: tempfile::TempDir) -> Self {
-        let held = Held {
-            processes: Vec::new(),
-            _folder: folder,
-        };
+        let held = Held { processes: Vec::new(), _folder: folder };
         let held = Arc::new(Mutex::new(Some(held)));
         let of_signal = Arc::clone(&held);
         signals::on_interrupt(move || {

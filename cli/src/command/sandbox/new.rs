@@ -113,7 +113,8 @@ fn order(arguments: Arguments) -> Result<Order> {
             })
         })
         .collect::<Result<Vec<_>>>()?;
-    if let Some((table, _)) = persons.iter().find(|(name, _)| !tables.iter().any(|t| t.name == *name))
+    if let Some((table, _)) =
+        persons.iter().find(|(name, _)| !tables.iter().any(|t| t.name == *name))
     {
         return Err(usage(&format!("--person {table}: there is no --table of that name")));
     }
@@ -154,9 +155,9 @@ fn usage(message: &str) -> Failure {
 fn summary(sandbox: &Sandbox, order: &Order) -> String {
     let mut text = format!("wrote {}\n", sandbox.folder.display());
     for (site, tables) in &sandbox.facts.rows {
-        let rows = tables.iter().map(|(table, rows)| {
-            format!("{table} {}", number::plural(*rows, "row", "rows"))
-        });
+        let rows = tables
+            .iter()
+            .map(|(table, rows)| format!("{table} {}", number::plural(*rows, "row", "rows")));
         text += &format!("  sites/{site}: {}\n", rows.collect::<Vec<_>>().join(", "));
     }
     if sandbox.facts.dealer {

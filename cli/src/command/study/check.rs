@@ -20,10 +20,8 @@ pub fn run(path: &Path, context: &Context) -> Result<()> {
         context.print(&format!("signature of {site}: {state}\n"))?;
     }
     let document = study.document();
-    context.print(&format!(
-        "valid from {} until {}\n",
-        document.valid_from, document.valid_until
-    ))?;
+    context
+        .print(&format!("valid from {} until {}\n", document.valid_from, document.valid_until))?;
     if all {
         study.valid_at(Timestamp::now())?;
     }

@@ -162,7 +162,8 @@ fn allowed(arguments: &Arguments, sites: &[String]) -> Result<tacit_governance::
 fn read_dictionary(path: &Path) -> Result<Dictionary> {
     let text = std::fs::read_to_string(path).map_err(|error| Failure::file(path, &error))?;
     toml::from_str(&text).map_err(|error: toml::de::Error| {
-        let failure = Failure::setup("dictionary", format!("{}: {}", path.display(), error.message()));
+        let failure =
+            Failure::setup("dictionary", format!("{}: {}", path.display(), error.message()));
         match error.span() {
             Some(span) => failure.at(&text, span.start, span.len(), "here"),
             None => failure,
@@ -214,8 +215,7 @@ mod tests {
 
     #[test]
     fn a_party_is_read_from_its_parts() {
-        let (name, [key, address, file]) =
-            parts("--site", "", "north=a.pub, h:1 ,d.toml").unwrap();
+        let (name, [key, address, file]) = parts("--site", "", "north=a.pub, h:1 ,d.toml").unwrap();
         assert_eq!((name, key, address, file), ("north", "a.pub", "h:1", "d.toml"));
         for bad in ["north", "north=a", "north=a,b", "=a,b,c", "north=a,,c"] {
             assert!(parts::<3>("--site", "", bad).is_err(), "{bad}");

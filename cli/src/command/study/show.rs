@@ -49,8 +49,13 @@ fn about(study: &Study, context: &Context) -> String {
     }
     let _ = writeln!(text, "\ndigest     {}", study.digest());
     let _ = writeln!(text, "valid      {} to {}", document.valid_from, document.valid_until);
-    let _ = writeln!(text, "rows       at most {} a table and site", number::grouped(study.rows_at_most()));
-    let _ = writeln!(text, "cells      at most {} a result", number::grouped(study.max_cells() as u64));
+    let _ = writeln!(
+        text,
+        "rows       at most {} a table and site",
+        number::grouped(study.rows_at_most())
+    );
+    let _ =
+        writeln!(text, "cells      at most {} a result", number::grouped(study.max_cells() as u64));
 
     text += "\nParties\n";
     let rows: Vec<Vec<String>> = study
