@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use tacit_mpc::{
     Bit, Builder, Circuit, Column, EngineKind, Num,
-    testing::{Inputs, Session, assert_laws, session},
+    testing::{Inputs, Session, assert_laws, session, world},
 };
 
 /// Draws choices from a list that proptest shrinks.
@@ -155,5 +155,25 @@ proptest! {
     ) {
         let (circuit, session, inputs) = random_circuit(engine, sites, compute, rows, &dice);
         assert_laws(&circuit, engine, &session.roster, &inputs, seed);
+    }
+
+    #[test]
+    fn a_transcript_does_not_depend_on_the_inputs(
+        (engine, sites, compute) in setting(),
+        rows in 0..130_usize,
+        dice in prop::collection::vec(any::<u32>(), 100),
+        seed in any::<u64>(),
+    ) {
+        let (circuit, session, inputs) = random_circuit(engine, sites, compute, rows, &dice);
+        let zero = |column: &Column| {
+            Column::from_words(column.shape(), vec![0; column.shape().words()])
+        };
+        let zeros: Inputs =
+            inputs.iter().map(|(&who, columns)| (who, columns.iter().map(zero).collect())).collect();
+        let a = world(&circuit, engine, &session.roster, &inputs, seed).unwrap();
+        let b = world(&circuit, engine, &session.roster, &zeros, seed).unwrap();
+        prop_assert_eq!(a.ledgers, b.ledgers);
+        prop_assert_eq!(a.steps, b.steps);
+        prop_assert_eq!(a.peaks, b.peaks);
     }
 }
