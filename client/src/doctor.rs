@@ -1,6 +1,17 @@
 //! What `tacit doctor` is made of: findings, each with the side at fault and the fix.
 
+use std::{path::Path, time::Duration};
+
 use serde::{Deserialize, Serialize};
+use tacit_governance::{
+    KeyPair, Party, SignatureState, Study, Timestamp,
+    session::{self, ClockRequest, Reply, Request},
+};
+use tacit_net::{
+    Fault,
+    quic::{Buffers, Endpoint, Options, Peer, PublicKey, SecretKey},
+};
+use tacit_plan::Digest;
 
 use crate::Side;
 
@@ -38,4 +49,222 @@ impl Finding {
             fix: Some(fix.into()),
         }
     }
+}
+
+/// Clocks that differ by more than this may make one party see a study as expired.
+const CLOCK_SECONDS: f64 = 30.0;
+
+/// How long a party may take to say its time.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Looks at everything that the analyst's side can see; what does not depend on a broken part is
+/// looked at nevertheless.
+pub(crate) fn examine(study: &Path, key: Option<&Path>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let key = key.map(|path| (path, KeyPair::load(path)));
+    match &key {
+        None => {}
+        Some((path, Ok(key))) => findings.push(Finding::good(
+            "key",
+            format!("{} holds {}, readable by its owner alone", path.display(), key.public()),
+        )),
+        Some((_, Err(error))) => findings.push(Finding::bad(
+            "key",
+            error.to_string(),
+            Side::Analyst,
+            "tacit key new makes one; chmod 600 closes one that others can read",
+        )),
+    }
+    let key = key.and_then(|(_, key)| key.ok());
+    match Study::open(study) {
+        Ok(found) => examine_study(study, &found, key.as_ref(), &mut findings),
+        Err(error) => findings.push(Finding::bad(
+            "study",
+            error.to_string(),
+            Side::Analyst,
+            "get the study file from the sites again",
+        )),
+    }
+    findings
+}
+
+fn examine_study(path: &Path, study: &Study, key: Option<&KeyPair>, findings: &mut Vec<Finding>) {
+    findings.push(Finding::good(
+        "study",
+        format!("{} is well-formed, digest {}", study.name(), study.digest().short()),
+    ));
+    match tacit_governance::verify_all(path) {
+        Err(error) => findings.push(Finding::bad(
+            "signatures",
+            error.to_string(),
+            Side::Analyst,
+            "the signature files must lie beside the study",
+        )),
+        Ok(states) => {
+            let wrong = states.iter().filter(|(_, state)| *state != SignatureState::Valid);
+            let mut wrong = wrong.peekable();
+            if wrong.peek().is_none() {
+                findings.push(Finding::good("signatures", "every site has signed these bytes"));
+            }
+            for (site, state) in wrong {
+                findings.push(Finding::bad(
+                    "signatures",
+                    format!("the signature of {site} is {state}"),
+                    Side::Party(site.clone()),
+                    format!(
+                        "compare the study with {site}'s copy; then {site} runs tacit study sign"
+                    ),
+                ));
+            }
+        }
+    }
+    findings.push(match study.valid_at(Timestamp::now()) {
+        Ok(()) => Finding::good("validity", "the study is in force"),
+        Err(error) => Finding::bad(
+            "validity",
+            error.to_string(),
+            Side::Analyst,
+            "look at this machine's clock; else the sites agree on a new study and sign it",
+        ),
+    });
+    let Some(key) = key else { return };
+    let party = study.party_of(&key.public());
+    match party {
+        Some(party) => findings.push(Finding::good(
+            "key",
+            format!("it is the key of {} {}", party.role, party.name),
+        )),
+        None => findings.push(Finding::bad(
+            "key",
+            format!("the key {} is no party's of this study", key.public()),
+            Side::Analyst,
+            "use the key that the study names, or have this one added and the study signed again",
+        )),
+    }
+    let options = Options::new(SecretKey::from_seed(*key.seed()));
+    match Endpoint::bind(options) {
+        Err(error) => findings.push(Finding::bad(
+            "udp",
+            error.to_string(),
+            Side::Analyst,
+            "see that this machine allows UDP sockets",
+        )),
+        Ok(endpoint) => {
+            findings.push(buffers(endpoint.socket_buffers()));
+            if party.is_some() {
+                let others = study.parties().iter().filter(|other| other.key != key.public());
+                let asked: Vec<_> = others
+                    .filter(|other| other.address.is_some())
+                    .map(|other| {
+                        let (endpoint, other) = (endpoint.clone(), other.clone());
+                        let digest = study.digest();
+                        std::thread::spawn(move || reach(&endpoint, &other, digest))
+                    })
+                    .collect();
+                let found = asked.into_iter().filter_map(|thread| thread.join().ok());
+                findings.extend(found.flatten());
+            }
+        }
+    }
+}
+
+fn buffers(buffers: Buffers) -> Finding {
+    let Buffers { asked, send, receive } = buffers;
+    let what = format!(
+        "UDP buffers: {} kB to send and {} kB to receive, asked for {} kB",
+        send >> 10,
+        receive >> 10,
+        asked >> 10
+    );
+    if !buffers.short() {
+        return Finding::good("udp", what);
+    }
+    let fix = format!("sysctl -w net.core.rmem_max={asked} net.core.wmem_max={asked}");
+    Finding::bad("udp", what + "; large transfers may be slow", Side::Analyst, fix)
+}
+
+/// Reachability, study and clock of one party.
+fn reach(endpoint: &Endpoint, party: &Party, study: Digest) -> Vec<Finding> {
+    let name = &party.name;
+    let check = format!("reach {name}");
+    let peer = Peer {
+        name: name.clone(),
+        key: PublicKey(*party.key.as_bytes()),
+        address: party.address.clone(),
+    };
+    let round_trip = match endpoint.ping(&peer) {
+        Ok(round_trip) => round_trip,
+        Err(error) => {
+            let refused = matches!(
+                &error,
+                tacit_net::Error::Unreachable { fault: Fault::RefusedOurKey, .. }
+            );
+            let (side, fix) = if refused {
+                let fix = format!("compare the study here with the one at {name}");
+                (Side::Party(name.clone()), fix)
+            } else {
+                let fix = format!(
+                    "see that {name} runs `tacit site serve`, and that UDP to its address passes"
+                );
+                (Side::Network(name.clone()), fix)
+            };
+            return vec![Finding::bad(check, error.to_string(), side, fix)];
+        }
+    };
+    let milliseconds = round_trip.as_secs_f64() * 1e3;
+    let mut findings =
+        vec![Finding::good(check, format!("{name} answers, round trip {milliseconds:.1} ms"))];
+    let sent = Timestamp::now().as_microsecond();
+    let clock = session::encode(&Request::Clock(ClockRequest { study }))
+        .ok()
+        .and_then(|request| endpoint.request(&peer, request).ok())
+        .and_then(|conversation| conversation.receive(PATIENCE).ok().flatten())
+        .map(|bytes| session::decode::<Reply>(&bytes));
+    let back = Timestamp::now().as_microsecond();
+    let clock = match clock {
+        Some(Ok(Reply::Clock(clock))) => clock,
+        Some(Err(tacit_governance::Error::ConfigMismatch(mismatch))) => {
+            findings.push(Finding::bad(
+                format!("version {name}"),
+                mismatch.to_string(),
+                Side::Party(name.clone()),
+                format!("run the same version of tacit here and at {name}"),
+            ));
+            return findings;
+        }
+        _ => {
+            findings.push(Finding::bad(
+                format!("clock {name}"),
+                format!("{name} did not say its time"),
+                Side::Party(name.clone()),
+                format!("see the log of {name}"),
+            ));
+            return findings;
+        }
+    };
+    let ahead = (clock.microseconds - (sent / 2 + back / 2)) as f64 / 1e6;
+    let what = format!("the clock of {name} is {ahead:+.1} s from this one");
+    findings.push(if ahead.abs() <= CLOCK_SECONDS {
+        Finding::good(format!("clock {name}"), what)
+    } else {
+        let fix = "synchronise both clocks (NTP); see first which one is wrong";
+        Finding::bad(format!("clock {name}"), what, Side::Party(name.clone()), fix)
+    });
+    if clock.study != study {
+        findings.push(Finding::bad(
+            format!("study {name}"),
+            format!("{name} serves the study {}, here it is {}", clock.study, study),
+            Side::Party(name.clone()),
+            format!("compare the files; {name} is restarted after a change"),
+        ));
+    } else if let Err(reason) = clock.ready {
+        let fix = format!("see the log of {name}");
+        findings.push(Finding::bad(
+            format!("ready {name}"),
+            reason,
+            Side::Party(name.clone()),
+            fix,
+        ));
+    }
+    findings
 }

@@ -144,8 +144,8 @@ impl Error {
             Self::ConfigMismatch { party, .. } => Side::Party(party.clone()),
             Self::Refused { party, code, .. } | Self::Stopped { party, code, .. } => {
                 match code.as_str() {
-                    "not_analyst" | "not_allowed" | "sql" | "quota" | "denied" | "expired"
-                    | "cancelled" => Side::Analyst,
+                    "query" | "policy" | "quota" | "not_a_party" | "cancelled" => Side::Analyst,
+                    "network" => Side::Network(party.clone()),
                     _ => Side::Party(party.clone()),
                 }
             }
@@ -174,16 +174,23 @@ impl Error {
             ),
             Self::Refused { party, code, .. } | Self::Stopped { party, code, .. } => {
                 match code.as_str() {
-                    "receipt_failed" => {
-                        format!("{party} must make room for its receipts; nothing was released")
-                    }
+                    "receipt" => format!(
+                        "{party} must be able to write its receipts (space, permissions); nothing \
+                         was released"
+                    ),
                     "busy" => format!("{party} is busy: ask again in a moment"),
                     "quota" => format!("ask {party} for more queries a day, or wait"),
-                    "denied" => format!("ask without it, or ask {party} to allow it"),
-                    "not_analyst" => {
+                    "policy" => format!("ask without it, or ask {party} to allow it"),
+                    "data" => format!("{party} must look at its tables (tacit dictionary check)"),
+                    "study" => "agree on a study that is in force, signed by all sites".into(),
+                    "not_a_party" => {
                         "use the key that the study names for its analyst (--key)".into()
                     }
-                    "peer_lost" => "see that every party is running (tacit doctor)".into(),
+                    "stopping" => format!("ask again when {party} is back"),
+                    "abort" => format!(
+                        "{party} did not follow the protocol; ask its operator before you go on"
+                    ),
+                    "network" => "see that every party is running (tacit doctor)".into(),
                     _ => return None,
                 }
             }

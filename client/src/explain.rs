@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tacit_governance::{SessionParties, Study};
 use tacit_mpc::{Circuit, EngineKind, Kind};
-use tacit_plan::{Plan, Rows, Rule};
+use tacit_plan::{Audience, Plan, Rows, Rule};
 
 use crate::{
     Cost, EngineExplanation, Estimate, Explanation, Learns, Profile, Result, Stats, Width,
@@ -30,7 +30,8 @@ pub(crate) fn explain(
             circuit = stats(&written);
         }
         let prepared = Prepared::new(&plan, engine, &session)?;
-        engines.push(of_engine(&prepared, &networks));
+        let learns = learns(study, &plan, &session);
+        engines.push(of_engine(&prepared, &networks, learns));
     }
     Ok(Explanation {
         sql: plan.sql.clone(),
@@ -39,7 +40,7 @@ pub(crate) fn explain(
         cells: plan.cells(),
         local: plan.local.clone(),
         circuit,
-        learns: learns(study, &plan, analyst, &engines),
+        learns: engines.first().map(|first| first.learns.clone()).unwrap_or_default(),
         engines,
         may_be_hidden: may_be_hidden(&plan),
         notes: plan.notes.clone(),
@@ -52,7 +53,11 @@ pub(crate) fn allowed(study: &Study) -> Vec<EngineKind> {
     study.engines().names().iter().filter_map(|name| name.parse().ok()).collect()
 }
 
-fn of_engine(prepared: &Prepared, networks: &[Profile]) -> EngineExplanation {
+fn of_engine(
+    prepared: &Prepared,
+    networks: &[Profile],
+    learns: Vec<Learns>,
+) -> EngineExplanation {
     let estimate = |profile: &Profile| Estimate {
         profile: profile.name.clone(),
         latency_ms: profile.latency_ms,
@@ -63,6 +68,7 @@ fn of_engine(prepared: &Prepared, networks: &[Profile]) -> EngineExplanation {
         engine: prepared.engine,
         security: prepared.engine.security().to_owned(),
         triples: prepared.engine.triples().map(str::to_owned),
+        learns,
         circuit: prepared.digest,
         stats: stats(&prepared.circuit),
         bill: Cost::of_bill(&prepared.bill, &prepared.names),
@@ -89,7 +95,7 @@ pub(crate) fn stats(circuit: &Circuit) -> Stats {
     };
     Stats {
         instructions: circuit.instructions().len(),
-        depth: depth(circuit),
+        depth: circuit.stats().depth,
         widths: widths.into_iter().map(width).collect(),
     }
 }
@@ -143,59 +149,20 @@ fn unique<'a>(words: &[&'a str]) -> Vec<&'a str> {
     seen
 }
 
-/// Who learns what, in sentences.
-fn learns(study: &Study, plan: &Plan, analyst: &str, engines: &[EngineExplanation]) -> Vec<Learns> {
-    let opened: Vec<&str> = plan.numbers.iter().map(|n| n.expression.as_str()).collect();
-    let opened = unique(&opened).join(", ");
-    let cells = plan.cells();
-    let mut lines = vec![Learns {
-        who: format!("{analyst}, who asks"),
-        what: vec![
-            format!(
-                "for each of {cells} cells and each of {opened}: whether it is zero, hidden or \
-                 shown, and its pooled value if shown"
-            ),
-            "not which rule hid it, and nothing about a single site".to_owned(),
-        ],
-    }];
-    let mut site = vec![
-        "the question, who asks, when, and the digests: they stand in its receipts".to_owned(),
-        "nothing of the other sites' rows, counts or result".to_owned(),
-    ];
-    for engine in engines {
-        let compute: Vec<&str> =
-            study.engines().compute(&engine.engine.to_string()).unwrap_or_default().iter().map(String::as_str).collect();
-        let compute = compute.join(", ");
-        site.push(match engine.engine {
-            EngineKind::Clear => {
-                format!("with clear: {compute} see everything that every site enters")
-            }
-            EngineKind::Rep3 => format!(
-                "with rep3: {compute} hold shares; any two of them together could put the sites' \
-                 inputs together, one alone learns nothing"
-            ),
-            EngineKind::Additive => format!(
-                "with additive: {compute} hold shares; only all of them together could put the \
-                 sites' inputs together"
-            ),
-        });
-    }
-    lines.push(Learns { who: "each site".to_owned(), what: site });
-    if let Some(dealer) = study.dealer().filter(|_| engines.iter().any(|e| e.triples.is_some())) {
-        lines.push(Learns {
-            who: format!("{}, the dealer", dealer.name),
-            what: vec![
-                "the question; it never sees a masked value or a share".to_owned(),
-                "together with any compute site it could open the other sites' inputs".to_owned(),
-            ],
-        });
-    }
-    lines.push(Learns {
-        who: "whoever watches the network".to_owned(),
-        what: vec![
-            "who talks to whom, when and how much: the same for every content of the tables"
-                .to_owned(),
-        ],
-    });
-    lines
+/// Who learns what with an engine.
+fn learns(study: &Study, plan: &Plan, session: &SessionParties) -> Vec<Learns> {
+    let sites: Vec<String> = study.sites().map(|site| site.name.clone()).collect();
+    let compute: Vec<String> = session.compute.iter().map(|&index| session.name(index)).collect();
+    let dealer = session.dealer.map(|index| session.name(index));
+    let engine: Option<EngineKind> = session.engine.parse().ok();
+    let audience = Audience {
+        sites: &sites,
+        compute: &compute,
+        dealer: dealer.as_deref(),
+        analyst: &session.name(session.analyst),
+        engine: &session.engine,
+        security: engine.map_or("", EngineKind::security),
+    };
+    let all = plan.who_learns(&audience).into_iter();
+    all.map(|one| Learns { who: one.party, what: one.learns }).collect()
 }

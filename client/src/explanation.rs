@@ -23,7 +23,7 @@ pub struct Explanation {
     pub local: Vec<LocalQuery>,
     /// The circuit as written by the operators, before it is rewritten for an engine.
     pub circuit: Stats,
-    /// Who learns what, the analyst and the outsider included.
+    /// Who learns what with the default engine, the analyst and the outsider included.
     pub learns: Vec<Learns>,
     /// Every engine that the study allows, the default first.
     pub engines: Vec<EngineExplanation>,
@@ -73,6 +73,8 @@ pub struct EngineExplanation {
     pub security: String,
     /// Where multiplication triples come from, if it needs any.
     pub triples: Option<String>,
+    /// Who learns what.
+    pub learns: Vec<Learns>,
     /// Digest of the circuit that would run.
     pub circuit: Digest,
     /// Its size.

@@ -31,6 +31,8 @@ mod prepared;
 mod profile;
 mod progress;
 mod show;
+mod talk;
+mod verdict;
 
 pub use answer::{Answer, Cost, PartyTraffic, RunReceipt, Times};
 pub use client::{Client, DryParty, DryRun};
