@@ -122,10 +122,7 @@ impl Rows {
             true => outside,
             false => format!("{} AND {outside}", self.text()?),
         };
-        Ok(format!(
-            "count(DISTINCT {}) FILTER (WHERE {conditions})",
-            text::name(person)
-        ))
+        Ok(format!("count(DISTINCT {}) FILTER (WHERE {conditions})", text::name(person)))
     }
 }
 
@@ -142,11 +139,9 @@ pub(super) fn joined(conditions: &[&Expr]) -> Result<String> {
 /// `CASE WHEN p THEN x END` is there where p holds and x is there.
 fn not_null(expr: &Expr, schema: &datafusion::common::DFSchema, into: &mut Vec<Expr>) {
     match expr {
-        Expr::Case(Case {
-            expr: None,
-            when_then_expr,
-            else_expr,
-        }) if when_then_expr.len() == 1 && else_expr.as_deref().is_none_or(is_null) => {
+        Expr::Case(Case { expr: None, when_then_expr, else_expr })
+            if when_then_expr.len() == 1 && else_expr.as_deref().is_none_or(is_null) =>
+        {
             let (when, then) = &when_then_expr[0];
             into.push(when.as_ref().clone());
             not_null(then, schema, into);

@@ -5,7 +5,11 @@
 //! date (or of the hour, the minute), one value for each day (hour, minute) of its range stands for
 //! all.
 
-use std::{cmp::Ordering, collections::{BTreeSet, HashSet}, sync::Arc};
+use std::{
+    cmp::Ordering,
+    collections::{BTreeSet, HashSet},
+    sync::Arc,
+};
 
 use datafusion::{
     arrow::{
@@ -21,13 +25,15 @@ use datafusion::{
         tree_node::{TreeNode, TreeNodeRecursion},
     },
     execution::context::ExecutionProps,
-    logical_expr::{
-        physical_planning_context::PhysicalPlanningContext,Expr, ExprSchemable},
+    logical_expr::{Expr, ExprSchemable, physical_planning_context::PhysicalPlanningContext},
     physical_expr::create_physical_expr,
 };
 use tacit_plan::{Column, ColumnType, Table, Type, Value};
 
-use super::{expr::{columns, inside}, text};
+use super::{
+    expr::{columns, inside},
+    text,
+};
 use crate::{Refusal, types};
 
 type Result<T, E = Refusal> = std::result::Result<T, E>;
@@ -105,7 +111,9 @@ impl Space {
         mut see: impl FnMut(&[ArrayRef]) -> bool,
     ) -> Result<()> {
         let properties = ExecutionProps::new();
-        let physical = exprs.iter().map(|e| create_physical_expr(e, &self.schema, &properties, &PhysicalPlanningContext::default()));
+        let physical = exprs.iter().map(|e| {
+            create_physical_expr(e, &self.schema, &properties, &PhysicalPlanningContext::default())
+        });
         let physical = physical.collect::<Result<Vec<_>, _>>().map_err(|e| inside(&e))?;
         let values = self.columns.iter().map(|(_, column, step)| listed(column, *step));
         let values = values.collect::<Result<Vec<_>>>()?;
@@ -209,7 +217,12 @@ pub(super) fn few(
 
 /// Whether `wide` holds wherever all of `narrow` hold; `None` if that cannot be told by trying
 /// `most` combinations.
-pub(super) fn implies(narrow: &[&Expr], wide: &[&Expr], table: &Table, most: usize) -> Option<bool> {
+pub(super) fn implies(
+    narrow: &[&Expr],
+    wide: &[&Expr],
+    table: &Table,
+    most: usize,
+) -> Option<bool> {
     let exprs = [narrow, wide].concat();
     let space = Space::new(&exprs, table, most).ok()?;
     let mut holding = true;
@@ -395,9 +408,9 @@ fn listed(column: &Column, step: Option<i64>) -> Result<ArrayRef> {
             match &kind {
                 DataType::Int64 => Arc::new(Int64Array::from_iter_values(all.map(|n| n as i64))),
                 DataType::Date32 => Arc::new(Date32Array::from_iter_values(all.map(|n| n as i32))),
-                DataType::Timestamp(TimeUnit::Microsecond, None) => Arc::new(
-                    TimestampMicrosecondArray::from_iter_values(all.map(|n| n as i64)),
-                ),
+                DataType::Timestamp(TimeUnit::Microsecond, None) => {
+                    Arc::new(TimestampMicrosecondArray::from_iter_values(all.map(|n| n as i64)))
+                }
                 _ => {
                     let array = Decimal128Array::from_iter_values(all).with_data_type(kind.clone());
                     Arc::new(array)
@@ -425,9 +438,7 @@ pub(super) fn value_type(expr: &Expr, schema: &DFSchema) -> Result<Type> {
 fn type_of(kind: &DataType) -> Option<Type> {
     Some(match kind {
         DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64 => Type::Integer,
-        DataType::Decimal128(_, scale) => Type::Decimal {
-            scale: u8::try_from(*scale).ok()?,
-        },
+        DataType::Decimal128(_, scale) => Type::Decimal { scale: u8::try_from(*scale).ok()? },
         DataType::Float32 | DataType::Float64 => Type::Float,
         DataType::Boolean => Type::Boolean,
         DataType::Utf8 | DataType::Utf8View | DataType::Null => Type::Text,
@@ -436,4 +447,3 @@ fn type_of(kind: &DataType) -> Option<Type> {
         _ => return None,
     })
 }
-

@@ -18,9 +18,8 @@ use datafusion::{
     error::DataFusionError,
     execution::context::ExecutionProps,
     logical_expr::{
-        physical_planning_context::PhysicalPlanningContext,
         BinaryExpr, Cast, Expr, ExprSchemable, Operator, ScalarUDF, TryCast, Volatility,
-        expr::ScalarFunction,
+        expr::ScalarFunction, physical_planning_context::PhysicalPlanningContext,
     },
     physical_expr::create_physical_expr,
 };
@@ -36,10 +35,35 @@ const DEEPEST: usize = 150;
 
 /// Functions that cannot fail, whatever the row.
 pub(super) const FUNCTIONS: [&str; 29] = [
-    "ascii", "bit_length", "btrim", "character_length", "coalesce", "concat", "contains",
-    "date_part", "date_trunc", "ends_with", "greatest", "initcap", "least", "left", "lower",
-    "ltrim", "nullif", "nvl", "nvl2", "octet_length", "reverse", "right", "rtrim", "starts_with",
-    "strpos", "substr", "substring", "trim", "upper",
+    "ascii",
+    "bit_length",
+    "btrim",
+    "character_length",
+    "coalesce",
+    "concat",
+    "contains",
+    "date_part",
+    "date_trunc",
+    "ends_with",
+    "greatest",
+    "initcap",
+    "least",
+    "left",
+    "lower",
+    "ltrim",
+    "nullif",
+    "nvl",
+    "nvl2",
+    "octet_length",
+    "reverse",
+    "right",
+    "rtrim",
+    "starts_with",
+    "strpos",
+    "substr",
+    "substring",
+    "trim",
+    "upper",
 ];
 
 /// Makes expressions over one schema safe.
@@ -377,11 +401,9 @@ pub(super) fn columns(expr: &Expr) -> BTreeSet<String> {
 /// The parts of an AND.
 pub(super) fn conjuncts(expr: &Expr) -> Vec<Expr> {
     match expr {
-        Expr::BinaryExpr(BinaryExpr {
-            left,
-            op: Operator::And,
-            right,
-        }) => [conjuncts(left), conjuncts(right)].concat(),
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => {
+            [conjuncts(left), conjuncts(right)].concat()
+        }
         Expr::Literal(ScalarValue::Boolean(Some(true)), _) => Vec::new(),
         other => vec![other.clone()],
     }

@@ -31,9 +31,7 @@ use datafusion::{
         sqlparser::ast,
     },
 };
-use tacit_plan::{
-    Dictionary, Key, LocalQuery, Plan, Rows, Table, VERSION, suggest::nearest,
-};
+use tacit_plan::{Dictionary, Key, LocalQuery, Plan, Rows, Table, VERSION, suggest::nearest};
 
 use self::{
     catalog::Catalog,
@@ -111,11 +109,7 @@ fn question(
     };
     let schema = DFSchema::try_from(types::schema(table).as_ref().clone());
     let schema = schema.map_err(|e| inside(&e))?;
-    let mut safe = Safe {
-        schema: &schema,
-        nullif,
-        notes: BTreeSet::new(),
-    };
+    let mut safe = Safe { schema: &schema, nullif, notes: BTreeSet::new() };
     make_safe(&mut shape, &mut safe)?;
     let mut notes = std::mem::take(&mut safe.notes);
     let ranges = ranges(table)?;
@@ -196,10 +190,7 @@ fn resolve(
 fn translate(error: &DataFusionError, dictionary: &Dictionary, source: &Source) -> Refusal {
     match error.find_root() {
         DataFusionError::SchemaError(schema, _) => match schema.as_ref() {
-            SchemaError::FieldNotFound {
-                field,
-                valid_fields,
-            } => {
+            SchemaError::FieldNotFound { field, valid_fields } => {
                 let names: Vec<&str> = valid_fields.iter().map(|c| c.name.as_str()).collect();
                 let message = format!("there is no column {:?}", field.name);
                 let refusal = Refusal::new("unknown_column", message);
@@ -228,10 +219,7 @@ fn plan_error(message: &str, dictionary: &Dictionary, source: &Source) -> Refusa
         return parse::unknown_table(quoted, dictionary).at(place);
     }
     if message.starts_with("Invalid function") {
-        let refusal = Refusal::new(
-            "unknown_function",
-            format!("there is no function {quoted:?}"),
-        );
+        let refusal = Refusal::new("unknown_function", format!("there is no function {quoted:?}"));
         let known = expr::FUNCTIONS.into_iter().chain(["count", "sum", "avg"]);
         return match nearest(quoted, known.clone()) {
             Some(name) => refusal.suggest(format!("did you mean {name:?}?")),
@@ -310,20 +298,18 @@ fn keys(
             return Err(Refusal::new("floating", message)
                 .suggest(format!("try CAST({expression} AS DECIMAL(9,1))")));
         }
-        let domain = domain::key(key, r#type, table, context.max_domain).map_err(|mut refusal| {
-            refusal.message = format!("the key {expression}: {}", refusal.message);
-            refusal
-        })?;
+        let domain =
+            domain::key(key, r#type, table, context.max_domain).map_err(|mut refusal| {
+                refusal.message = format!("the key {expression}: {}", refusal.message);
+                refusal
+            })?;
         if domain.is_empty() {
-            let message = format!("the key {expression} has no values: its column's domain is empty");
+            let message =
+                format!("the key {expression} has no values: its column's domain is empty");
             return Err(Refusal::new("no_domain", message));
         }
         cells = cells.saturating_mul(domain.len() as u128);
-        keys.push(Key {
-            expression,
-            r#type,
-            domain,
-        });
+        keys.push(Key { expression, r#type, domain });
     }
     if cells > context.max_cells as u128 {
         let sizes = keys.iter().map(|k| format!("{} has {}", k.expression, k.domain.len()));
@@ -407,10 +393,7 @@ fn local(
     let totals: Vec<String> = items(Rows::Total).collect();
     if !totals.is_empty() {
         let whole = format!("SELECT {} FROM {from}{wheres}", totals.join(", "));
-        local.push(LocalQuery {
-            rows: Rows::Total,
-            sql: rules.total.clone().unwrap_or(whole),
-        });
+        local.push(LocalQuery { rows: Rows::Total, sql: rules.total.clone().unwrap_or(whole) });
     }
     Ok(local)
 }

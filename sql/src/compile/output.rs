@@ -39,11 +39,7 @@ pub(super) fn release(
     let schema = schema(shape, keys, rules)?;
     let ranges = ranges(keys, rules);
     let mut writer = Writer {
-        safe: Safe {
-            schema: &schema,
-            nullif: Arc::clone(&below.nullif),
-            notes: BTreeSet::new(),
-        },
+        safe: Safe { schema: &schema, nullif: Arc::clone(&below.nullif), notes: BTreeSet::new() },
         rules,
         schema: &schema,
         ranges: &ranges,
@@ -94,11 +90,7 @@ impl Writer<'_> {
     /// The text of an expression over keys and aggregates, the numbers that it reads, and itself.
     fn write(&mut self, expr: &Expr) -> Result<(String, Vec<usize>, Expr)> {
         let safe = self.safe.expr(expr.clone())?;
-        Ranges {
-            schema: self.schema,
-            columns: self.ranges,
-        }
-        .of(&safe)?;
+        Ranges { schema: self.schema, columns: self.ranges }.of(&safe)?;
         let made = |name: &str| {
             let at: usize = name.strip_prefix('a')?.parse().ok()?;
             self.rules.made.get(at).copied()
@@ -166,7 +158,9 @@ fn ranges(keys: &[Key], rules: &Rules<'_>) -> BTreeMap<String, Interval> {
         let Some(input) = input else { continue };
         let most = (1_i128 << input.bits) - 1;
         let interval = match input.role {
-            Role::Sum => Interval::new(-(1 << (input.bits - 1)), (1 << (input.bits - 1)) - 1, scale),
+            Role::Sum => {
+                Interval::new(-(1 << (input.bits - 1)), (1 << (input.bits - 1)) - 1, scale)
+            }
             _ => Interval::new(0, most, 0),
         };
         ranges.insert(format!("a{i}"), interval);
@@ -210,9 +204,6 @@ fn counts_only(expr: &Expr, rules: &Rules<'_>) -> bool {
     };
     rules.table.person.is_none()
         && rules.numbers[*number].hidden_by.iter().all(|test| {
-            matches!(
-                rules.tests[*test].rule,
-                Rule::Total | Rule::Group | Rule::Contribution
-            )
+            matches!(rules.tests[*test].rule, Rule::Total | Rule::Group | Rule::Contribution)
         })
 }

@@ -53,11 +53,7 @@ fn of(span: Span) -> Option<Place> {
     (span.start.line > 0).then(|| Place {
         line: span.start.line as usize,
         column: span.start.column as usize,
-        length: if same {
-            (span.end.column - span.start.column) as usize
-        } else {
-            1
-        },
+        length: if same { (span.end.column - span.start.column) as usize } else { 1 },
     })
 }
 
@@ -68,16 +64,11 @@ pub(super) fn parse(sql: &str, dictionary: &Dictionary) -> Result<(Parsed, Sourc
         return Err(Refusal::new("too_long", message).into());
     }
     let dialect = GenericDialect {};
-    let tokens = Tokenizer::new(&dialect, sql)
-        .tokenize_with_location()
-        .map_err(|e| {
-            let place = Place {
-                line: e.location.line as usize,
-                column: e.location.column as usize,
-                length: 1,
-            };
-            Refusal::new("syntax", format!("syntax error: {}", e.message)).at(Some(place))
-        })?;
+    let tokens = Tokenizer::new(&dialect, sql).tokenize_with_location().map_err(|e| {
+        let place =
+            Place { line: e.location.line as usize, column: e.location.column as usize, length: 1 };
+        Refusal::new("syntax", format!("syntax error: {}", e.message)).at(Some(place))
+    })?;
     let operator = |token: &&TokenWithSpan| {
         !matches!(
             token.token,
@@ -97,9 +88,7 @@ pub(super) fn parse(sql: &str, dictionary: &Dictionary) -> Result<(Parsed, Sourc
             .suggest("split it into several queries")
             .into());
     }
-    let source = Source {
-        tokens: tokens.clone(),
-    };
+    let source = Source { tokens: tokens.clone() };
     let mut statements = Parser::new(&dialect)
         .with_recursion_limit(DEEPEST)
         .with_tokens_with_locations(tokens)
@@ -111,9 +100,7 @@ pub(super) fn parse(sql: &str, dictionary: &Dictionary) -> Result<(Parsed, Sourc
         return Err(refusal.into());
     }
     let Some(mut statement) = statements.pop() else {
-        return Err(Refusal::new("empty", "the query is empty")
-            .suggest("try SHOW TABLES")
-            .into());
+        return Err(Refusal::new("empty", "the query is empty").suggest("try SHOW TABLES").into());
     };
     spell(&mut statement, dictionary);
     if let ControlFlow::Break(refusal) = Visit::visit(&statement, &mut Refuse) {
@@ -149,11 +136,7 @@ fn syntax(error: ParserError) -> Refusal {
         Some((message, place)) => {
             let mut numbers = place.split(", Column: ").map(|n| n.trim().parse().ok());
             let place = match (numbers.next().flatten(), numbers.next().flatten()) {
-                (Some(line), Some(column)) => Some(Place {
-                    line,
-                    column,
-                    length: 1,
-                }),
+                (Some(line), Some(column)) => Some(Place { line, column, length: 1 }),
                 _ => None,
             };
             (message.to_owned(), place)
@@ -403,8 +386,19 @@ fn grouping_sets(span: Span) -> Flow {
 
 /// Functions whose value is not fixed by the row.
 const VOLATILE: [&str; 14] = [
-    "random", "rand", "uuid", "now", "today", "current_date", "current_time",
-    "current_timestamp", "localtime", "localtimestamp", "getdate", "sysdate", "gen_random_uuid",
+    "random",
+    "rand",
+    "uuid",
+    "now",
+    "today",
+    "current_date",
+    "current_time",
+    "current_timestamp",
+    "localtime",
+    "localtimestamp",
+    "getdate",
+    "sysdate",
+    "gen_random_uuid",
     "current_user",
 ];
 
@@ -443,8 +437,13 @@ fn refuse_function(function: &Function, span: Span) -> Flow {
             "a smallest or largest value is one person's; try SELECT {argument}, COUNT(*) ... \
              GROUP BY {argument}, or a band: SUM(CASE WHEN {argument} < 10 THEN 1 ELSE 0 END)"
         ),
-        "median" | "approx_median" | "approx_percentile_cont" | "percentile_cont"
-        | "quantile_cont" | "approx_percentile_cont_with_weight" | "approx_distinct" => {
+        "median"
+        | "approx_median"
+        | "approx_percentile_cont"
+        | "percentile_cont"
+        | "quantile_cont"
+        | "approx_percentile_cont_with_weight"
+        | "approx_distinct" => {
             format!("count by value or band: SELECT {argument}, COUNT(*) ... GROUP BY {argument}")
         }
         "array_agg" | "string_agg" | "first_value" | "last_value" | "nth_value" | "listagg" => {

@@ -8,10 +8,11 @@
 
 use std::collections::BTreeMap;
 
-use datafusion::{common::{DFSchema, ScalarValue}, logical_expr::{Expr, ExprSchemable}};
-use tacit_plan::{
-    ColumnType, Disclosure, Input, Number, Role, Rows as Extent, Rule, Table, Test,
+use datafusion::{
+    common::{DFSchema, ScalarValue},
+    logical_expr::{Expr, ExprSchemable},
 };
+use tacit_plan::{ColumnType, Disclosure, Input, Number, Role, Rows as Extent, Rule, Table, Test};
 
 use super::{
     counts::Rows,
@@ -117,7 +118,8 @@ impl Rules<'_> {
                 tests.push(test);
                 self.floor(own, &mut tests);
             }
-            if let (Function::Avg, Some(mean)) = (subject.function, self.disclosure.mean_threshold) {
+            if let (Function::Avg, Some(mean)) = (subject.function, self.disclosure.mean_threshold)
+            {
                 let least = self.least(rows);
                 let below = mean.max(self.disclosure.threshold);
                 tests.push(self.test(Rule::Contribution, own, None, least, Some(below)));
@@ -187,7 +189,9 @@ impl Rules<'_> {
         let argument = aggregate.argument.clone();
         let rows = Rows::of(aggregate.filter.as_ref(), argument.as_ref(), self.schema)?;
         let filtered = |call: String| match &aggregate.filter {
-            Some(filter) => Ok::<_, Refusal>(format!("{call} FILTER (WHERE {})", text::sql(filter)?)),
+            Some(filter) => {
+                Ok::<_, Refusal>(format!("{call} FILTER (WHERE {})", text::sql(filter)?))
+            }
             None => Ok(call),
         };
         let (Some(expr), true) = (&argument, aggregate.function != Function::Count) else {
@@ -217,11 +221,7 @@ impl Rules<'_> {
                 format!("its result would depend on the order of the rows; try {name}(CAST({written} AS DECIMAL(18,2)))"),
             ));
         }
-        let range = Ranges {
-            schema: self.schema,
-            columns: self.ranges,
-        }
-        .of(expr)?;
+        let range = Ranges { schema: self.schema, columns: self.ranges }.of(expr)?;
         let Some(range) = range else {
             let message = format!("{name} of {written}, which is no number");
             return Err(Refusal::new("type", message).suggest("COUNT it, or CAST it to a number"));
@@ -229,7 +229,10 @@ impl Rules<'_> {
         let bits = sum_bits(range, self.most_rows).ok_or_else(|| {
             let message = format!(
                 "{name}({written}) may need more than 63 bits: values up to {} over up to {} rows",
-                text::decimal(range.low.saturating_abs().max(range.high.saturating_abs()), range.scale),
+                text::decimal(
+                    range.low.saturating_abs().max(range.high.saturating_abs()),
+                    range.scale
+                ),
                 self.most_rows
             );
             Refusal::new("overflow", message)
@@ -454,14 +457,7 @@ impl Rules<'_> {
         below: Option<u64>,
     ) -> usize {
         let rows = self.inputs[plus].rows;
-        let test = Test {
-            rule,
-            rows,
-            plus,
-            minus,
-            least,
-            below,
-        };
+        let test = Test { rule, rows, plus, minus, least, below };
         position_or_push(&mut self.tests, |other| *other == test, || test.clone())
     }
 
@@ -472,11 +468,8 @@ impl Rules<'_> {
         };
         let role = Role::BelowFloor { of, floor };
         let bits = usize::BITS - self.sites.leading_zeros();
-        let expression = format!(
-            "1 where {} is between 1 and {}",
-            self.inputs[of].expression,
-            floor - 1
-        );
+        let expression =
+            format!("1 where {} is between 1 and {}", self.inputs[of].expression, floor - 1);
         let input = self.input(&expression, self.inputs[of].rows, role, bits.max(1));
         self.inputs[input].name = String::new();
         tests.push(self.test(Rule::SiteFloor, input, None, 1, None));

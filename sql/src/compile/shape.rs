@@ -214,11 +214,10 @@ fn refuse(plan: &LogicalPlan, below: bool) -> Refusal {
             Refusal::new("rows", "rows never leave a site: a query needs an aggregate")
                 .suggest(format!("try SELECT COUNT(*) AS n FROM {table}"))
         }
-        LogicalPlan::Aggregate(_) => Refusal::new(
-            "two_levels",
-            "an aggregation over an aggregation is not supported",
-        )
-        .suggest("ask the inner one, and work on its answer"),
+        LogicalPlan::Aggregate(_) => {
+            Refusal::new("two_levels", "an aggregation over an aggregation is not supported")
+                .suggest("ask the inner one, and work on its answer")
+        }
         LogicalPlan::Limit(_) | LogicalPlan::Sort(_) if below => Refusal::new(
             "limit_below",
             "LIMIT below an aggregation is not supported: it would pick rows",
@@ -226,14 +225,16 @@ fn refuse(plan: &LogicalPlan, below: bool) -> Refusal {
         .suggest("leave it out, or put it behind the GROUP BY"),
         LogicalPlan::Join(_) => Refusal::new("join", "a join is not supported")
             .suggest("join the tables at the sites before they are registered"),
-        LogicalPlan::Union(_) => Refusal::new("union", "UNION is not supported")
-            .suggest("ask its parts one by one"),
+        LogicalPlan::Union(_) => {
+            Refusal::new("union", "UNION is not supported").suggest("ask its parts one by one")
+        }
         LogicalPlan::Distinct(Distinct::All(_) | Distinct::On(_)) => {
             Refusal::new("distinct", "DISTINCT is not supported")
                 .suggest("count by value: SELECT x, COUNT(*) ... GROUP BY x")
         }
-        LogicalPlan::Window(_) => Refusal::new("window", "window functions are not supported")
-            .suggest("use GROUP BY"),
+        LogicalPlan::Window(_) => {
+            Refusal::new("window", "window functions are not supported").suggest("use GROUP BY")
+        }
         LogicalPlan::EmptyRelation(_) | LogicalPlan::Values(_) => {
             Refusal::new("no_table", "a query reads a table of the study")
                 .suggest("try SHOW TABLES")
@@ -314,11 +315,7 @@ fn substitute(expr: &Expr, schema: &Arc<DFSchema>, fields: &[Expr]) -> Result<Ex
     Ok(replaced)
 }
 
-fn substitute_all(
-    exprs: &[Expr],
-    schema: &Arc<DFSchema>,
-    fields: &[Expr],
-) -> Result<Vec<Expr>> {
+fn substitute_all(exprs: &[Expr], schema: &Arc<DFSchema>, fields: &[Expr]) -> Result<Vec<Expr>> {
     let bare = exprs.iter().map(|expr| match expr {
         Expr::Alias(alias) => alias.expr.as_ref(),
         other => other,
@@ -332,7 +329,6 @@ impl Aggregate {
         let parts = [&self.argument, &self.filter];
         parts.into_iter().flatten().any(|e| columns(e).contains(column))
     }
-
 }
 
 /// A condition that is always true.

@@ -18,15 +18,9 @@ type Result<T, E = Refusal> = std::result::Result<T, E>;
 pub(super) fn name(name: &str) -> String {
     let plain = !name.is_empty()
         && name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
-        && name
-            .chars()
-            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
         && !is_keyword(name);
-    if plain {
-        name.to_owned()
-    } else {
-        format!("\"{}\"", name.replace('"', "\"\""))
-    }
+    if plain { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
 }
 
 fn is_keyword(name: &str) -> bool {
@@ -79,97 +73,95 @@ fn strength(op: Operator) -> Option<(u8, &'static str)> {
 }
 
 impl Writer<'_> {
-/// Writes `expr`; in brackets if it binds weaker than `outer`.
-fn write(&self, expr: &Expr, outer: u8) -> Result<String> {
-    let bracket = |own: u8, text: String| {
-        if own < outer {
-            format!("({text})")
-        } else {
-            text
-        }
-    };
-    let postfix = |inner: &Expr, words: &str| -> Result<String> {
-        Ok(bracket(3, format!("{} {words}", self.write(inner, 9)?)))
-    };
-    Ok(match expr {
-        Expr::Alias(alias) => self.write(&alias.expr, outer)?,
-        Expr::Column(column) => (self.column)(&column.name),
-        Expr::Literal(value, _) => literal(value)?,
-        Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
-            let Some((own, word)) = strength(*op) else {
-                return Err(unprintable(&format!("the operator {op}")));
-            };
-            // AND and OR chains stay flat; the rest brackets an equal on the right (and on both
-            // sides of a comparison).
-            let (l, r) = match op {
-                Operator::And | Operator::Or => (own, own + 1),
-                _ if own == 4 => (6, 6),
-                Operator::StringConcat => (9, 9),
-                _ => (own, own + 1),
-            };
-            bracket(own, format!("{} {word} {}", self.write(left, l)?, self.write(right, r)?))
-        }
-        Expr::Not(inner) => bracket(3, format!("NOT {}", self.write(inner, 9)?)),
-        Expr::Negative(inner) => format!("(- {})", self.write(inner, 9)?),
-        Expr::IsNull(inner) => postfix(inner, "IS NULL")?,
-        Expr::IsNotNull(inner) => postfix(inner, "IS NOT NULL")?,
-        Expr::IsTrue(inner) => postfix(inner, "IS TRUE")?,
-        Expr::IsFalse(inner) => postfix(inner, "IS FALSE")?,
-        Expr::IsUnknown(inner) => postfix(inner, "IS UNKNOWN")?,
-        Expr::IsNotTrue(inner) => postfix(inner, "IS NOT TRUE")?,
-        Expr::IsNotFalse(inner) => postfix(inner, "IS NOT FALSE")?,
-        Expr::IsNotUnknown(inner) => postfix(inner, "IS NOT UNKNOWN")?,
-        Expr::Between(between) => {
-            let not = if between.negated { "NOT " } else { "" };
-            let (low, high) = (self.write(&between.low, 9)?, self.write(&between.high, 9)?);
-            let text = format!("{} {not}BETWEEN {low} AND {high}", self.write(&between.expr, 9)?);
-            bracket(3, text)
-        }
-        Expr::InList(list) => {
-            let not = if list.negated { "NOT " } else { "" };
-            let items = list.list.iter().map(|e| self.write(e, 0)).collect::<Result<Vec<_>>>()?;
-            let text = format!("{} {not}IN ({})", self.write(&list.expr, 9)?, items.join(", "));
-            bracket(3, text)
-        }
-        Expr::Like(Like {
-            negated,
-            expr,
-            pattern,
-            escape_char,
-            case_insensitive,
-        }) => {
-            let not = if *negated { "NOT " } else { "" };
-            let word = if *case_insensitive { "ILIKE" } else { "LIKE" };
-            let mut text = format!("{} {not}{word} {}", self.write(expr, 9)?, self.write(pattern, 9)?);
-            if let Some(escape) = escape_char {
-                text = format!("{text} ESCAPE {}", quoted(&escape.to_string()));
+    /// Writes `expr`; in brackets if it binds weaker than `outer`.
+    fn write(&self, expr: &Expr, outer: u8) -> Result<String> {
+        let bracket = |own: u8, text: String| {
+            if own < outer { format!("({text})") } else { text }
+        };
+        let postfix = |inner: &Expr, words: &str| -> Result<String> {
+            Ok(bracket(3, format!("{} {words}", self.write(inner, 9)?)))
+        };
+        Ok(match expr {
+            Expr::Alias(alias) => self.write(&alias.expr, outer)?,
+            Expr::Column(column) => (self.column)(&column.name),
+            Expr::Literal(value, _) => literal(value)?,
+            Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
+                let Some((own, word)) = strength(*op) else {
+                    return Err(unprintable(&format!("the operator {op}")));
+                };
+                // AND and OR chains stay flat; the rest brackets an equal on the right (and on both
+                // sides of a comparison).
+                let (l, r) = match op {
+                    Operator::And | Operator::Or => (own, own + 1),
+                    _ if own == 4 => (6, 6),
+                    Operator::StringConcat => (9, 9),
+                    _ => (own, own + 1),
+                };
+                bracket(own, format!("{} {word} {}", self.write(left, l)?, self.write(right, r)?))
             }
-            bracket(3, text)
-        }
-        Expr::Case(case) => {
-            let mut text = String::from("CASE");
-            if let Some(operand) = &case.expr {
-                text = format!("{text} {}", self.write(operand, 9)?);
+            Expr::Not(inner) => bracket(3, format!("NOT {}", self.write(inner, 9)?)),
+            Expr::Negative(inner) => format!("(- {})", self.write(inner, 9)?),
+            Expr::IsNull(inner) => postfix(inner, "IS NULL")?,
+            Expr::IsNotNull(inner) => postfix(inner, "IS NOT NULL")?,
+            Expr::IsTrue(inner) => postfix(inner, "IS TRUE")?,
+            Expr::IsFalse(inner) => postfix(inner, "IS FALSE")?,
+            Expr::IsUnknown(inner) => postfix(inner, "IS UNKNOWN")?,
+            Expr::IsNotTrue(inner) => postfix(inner, "IS NOT TRUE")?,
+            Expr::IsNotFalse(inner) => postfix(inner, "IS NOT FALSE")?,
+            Expr::IsNotUnknown(inner) => postfix(inner, "IS NOT UNKNOWN")?,
+            Expr::Between(between) => {
+                let not = if between.negated { "NOT " } else { "" };
+                let (low, high) = (self.write(&between.low, 9)?, self.write(&between.high, 9)?);
+                let text =
+                    format!("{} {not}BETWEEN {low} AND {high}", self.write(&between.expr, 9)?);
+                bracket(3, text)
             }
-            for (when, then) in &case.when_then_expr {
-                text = format!("{text} WHEN {} THEN {}", self.write(when, 0)?, self.write(then, 0)?);
+            Expr::InList(list) => {
+                let not = if list.negated { "NOT " } else { "" };
+                let items =
+                    list.list.iter().map(|e| self.write(e, 0)).collect::<Result<Vec<_>>>()?;
+                let text = format!("{} {not}IN ({})", self.write(&list.expr, 9)?, items.join(", "));
+                bracket(3, text)
             }
-            if let Some(otherwise) = &case.else_expr {
-                text = format!("{text} ELSE {}", self.write(otherwise, 0)?);
+            Expr::Like(Like { negated, expr, pattern, escape_char, case_insensitive }) => {
+                let not = if *negated { "NOT " } else { "" };
+                let word = if *case_insensitive { "ILIKE" } else { "LIKE" };
+                let mut text =
+                    format!("{} {not}{word} {}", self.write(expr, 9)?, self.write(pattern, 9)?);
+                if let Some(escape) = escape_char {
+                    text = format!("{text} ESCAPE {}", quoted(&escape.to_string()));
+                }
+                bracket(3, text)
             }
-            format!("{text} END")
-        }
-        Expr::TryCast(cast) => {
-            let target = data_type(cast.field.data_type())?;
-            format!("TRY_CAST({} AS {target})", self.write(&cast.expr, 0)?)
-        }
-        Expr::ScalarFunction(call) => {
-            let arguments = call.args.iter().map(|e| self.write(e, 0)).collect::<Result<Vec<_>>>()?;
-            format!("{}({})", call.func.name(), arguments.join(", "))
-        }
-        other => return Err(unprintable(&format!("{other}"))),
-    })
-}
+            Expr::Case(case) => {
+                let mut text = String::from("CASE");
+                if let Some(operand) = &case.expr {
+                    text = format!("{text} {}", self.write(operand, 9)?);
+                }
+                for (when, then) in &case.when_then_expr {
+                    text = format!(
+                        "{text} WHEN {} THEN {}",
+                        self.write(when, 0)?,
+                        self.write(then, 0)?
+                    );
+                }
+                if let Some(otherwise) = &case.else_expr {
+                    text = format!("{text} ELSE {}", self.write(otherwise, 0)?);
+                }
+                format!("{text} END")
+            }
+            Expr::TryCast(cast) => {
+                let target = data_type(cast.field.data_type())?;
+                format!("TRY_CAST({} AS {target})", self.write(&cast.expr, 0)?)
+            }
+            Expr::ScalarFunction(call) => {
+                let arguments =
+                    call.args.iter().map(|e| self.write(e, 0)).collect::<Result<Vec<_>>>()?;
+                format!("{}({})", call.func.name(), arguments.join(", "))
+            }
+            other => return Err(unprintable(&format!("{other}"))),
+        })
+    }
 }
 
 fn unprintable(what: &str) -> Refusal {
@@ -214,16 +206,12 @@ fn literal(value: &ScalarValue) -> Result<String> {
         ScalarValue::Float64(Some(_)) => typed(quoted(&value.to_string()))?,
         ScalarValue::Date32(Some(_)) => format!("DATE {}", quoted(&value.to_string())),
         ScalarValue::TimestampMicrosecond(Some(_), None) => {
-            let text = value
-                .cast_to(&DataType::Utf8)
-                .map_err(|_| unprintable("this point in time"))?;
+            let text =
+                value.cast_to(&DataType::Utf8).map_err(|_| unprintable("this point in time"))?;
             typed(quoted(&text.to_string()))?
         }
         ScalarValue::IntervalMonthDayNano(Some(i)) => {
-            let text = format!(
-                "{} months {} days {} nanoseconds",
-                i.months, i.days, i.nanoseconds
-            );
+            let text = format!("{} months {} days {} nanoseconds", i.months, i.days, i.nanoseconds);
             format!("INTERVAL {}", quoted(&text))
         }
         ScalarValue::Int8(Some(_)) | ScalarValue::Int16(Some(_)) | ScalarValue::Int32(Some(_)) => {

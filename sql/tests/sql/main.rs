@@ -1,0 +1,6 @@
+//! Questions end to end, without the computation between the sites.
+
+mod answers;
+mod disclosure;
+mod questions;
+mod random;

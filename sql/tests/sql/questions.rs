@@ -1,0 +1,318 @@
+//! What may be asked, and the words with which the rest is refused.
+
+use tacit_plan::{Digest, Disclosure};
+use tacit_sql::{
+    Context, Error, MAX_CELLS, MAX_DOMAIN, Refusal, Statement, compile,
+    testing::{Dice, World},
+};
+
+fn statement(sql: &str) -> Result<Statement, Refusal> {
+    let world = World::random(&mut Dice(1), 0, 3, false);
+    let disclosure = Disclosure::profile("default").unwrap();
+    let context = Context {
+        study: Digest([0; 32]),
+        dictionary: &world.dictionary,
+        disclosure: &disclosure,
+        rows_at_most: 1_000_000,
+        sites: 3,
+        max_cells: MAX_CELLS,
+        max_domain: MAX_DOMAIN,
+    };
+    compile(sql, &context).map_err(|error| match error {
+        Error::Query(refusal) => *refusal,
+        other => panic!("{sql}: {other}"),
+    })
+}
+
+#[test]
+fn tables_are_shown_and_described() {
+    assert_eq!(statement("SHOW TABLES;"), Ok(Statement::ShowTables));
+    let described = Ok(Statement::Describe("encounters".into()));
+    assert_eq!(statement("DESCRIBE Encounters"), described);
+    assert_eq!(statement("DESC encounters"), described);
+    let refusal = statement("DESCRIBE encounter").unwrap_err();
+    assert_eq!(refusal.code, "unknown_table");
+    assert_eq!(refusal.suggestion.unwrap(), "did you mean \"encounters\"?");
+}
+
+#[test]
+fn refusals_say_what_and_why_and_what_would_work() {
+    // Question, code, words of the message, words of the suggestion.
+    let cases = [
+        (
+            "SELECT gendr, COUNT(*) FROM encounters GROUP BY gendr",
+            "unknown_column",
+            "gendr",
+            "there are",
+        ),
+        (
+            "SELECT smokr, COUNT(*) FROM encounters GROUP BY smokr",
+            "unknown_column",
+            "smokr",
+            "smoker",
+        ),
+        ("SELECT COUNT(*) FROM encounter", "unknown_table", "encounter", "encounters"),
+        ("SELECT COUNT(* FROM encounters", "syntax", "syntax error", ""),
+        ("SELEC 1", "syntax", "syntax error", ""),
+        ("SELECT 'x", "syntax", "syntax error", ""),
+        ("", "empty", "empty", "SHOW TABLES"),
+        ("SELECT COUNT(*) FROM encounters; SELECT 1", "several_statements", "one", ""),
+        ("DELETE FROM encounters", "unsupported_statement", "DELETE", "SELECT"),
+        ("DROP TABLE encounters", "unsupported_statement", "DROP", "SELECT"),
+        ("SELECT * FROM encounters", "rows", "rows", "COUNT(*)"),
+        ("SELECT age FROM encounters WHERE age > 3", "rows", "rows", "COUNT(*)"),
+        ("SELECT 1", "no_table", "table", "SHOW TABLES"),
+        (
+            "SELECT COUNT(*) FROM encounters a JOIN encounters b ON a.pid = b.pid",
+            "join",
+            "join",
+            "sites",
+        ),
+        ("SELECT COUNT(*) FROM encounters a, encounters b", "join", "join", "sites"),
+        (
+            "SELECT COUNT(*) FROM encounters UNION ALL SELECT COUNT(*) FROM encounters",
+            "union",
+            "UNION",
+            "one by one",
+        ),
+        ("SELECT DISTINCT sex FROM encounters", "distinct", "DISTINCT", "GROUP BY sex"),
+        (
+            "SELECT COUNT(DISTINCT pid) FROM encounters",
+            "distinct",
+            "COUNT(DISTINCT",
+            "GROUP BY pid",
+        ),
+        ("SELECT MIN(age) FROM encounters", "aggregate", "MIN", "GROUP BY age"),
+        ("SELECT max(age) FROM encounters", "aggregate", "MAX", "GROUP BY age"),
+        ("SELECT STDDEV(age) FROM encounters", "aggregate", "STDDEV", "SUM(age * age)"),
+        ("SELECT VAR_POP(age) FROM encounters", "aggregate", "VAR_POP", "SUM(age * age)"),
+        ("SELECT MEDIAN(age) FROM encounters", "aggregate", "MEDIAN", "GROUP BY age"),
+        ("SELECT CORR(age, los) FROM encounters", "aggregate", "CORR", "SUM"),
+        ("SELECT ARRAY_AGG(age) FROM encounters", "aggregate", "ARRAY_AGG", "COUNT(*)"),
+        ("SELECT SUM(age) OVER () FROM encounters", "window", "window", "GROUP BY"),
+        ("SELECT COUNT(*) FROM encounters WHERE random() < 0.5", "volatile", "random", "literal"),
+        ("SELECT COUNT(*) FROM encounters WHERE admitted > now()", "volatile", "now", "literal"),
+        (
+            "SELECT COUNT(*) FROM encounters WHERE admitted > current_date",
+            "volatile",
+            "current_date",
+            "literal",
+        ),
+        (
+            "SELECT SUM(CAST(bmi AS DOUBLE)) FROM encounters",
+            "floating",
+            "floating",
+            "DECIMAL(18,2)",
+        ),
+        (
+            "SELECT AVG(CAST(age AS DOUBLE) / 3) FROM encounters",
+            "floating",
+            "floating",
+            "DECIMAL(18,2)",
+        ),
+        (
+            "SELECT note, COUNT(*) FROM encounters GROUP BY note",
+            "no_domain",
+            "text column note",
+            "category",
+        ),
+        (
+            "SELECT seen, COUNT(*) FROM encounters GROUP BY seen",
+            "no_domain",
+            "timestamp",
+            "date_trunc('month', seen)",
+        ),
+        (
+            "SELECT CAST(age AS DOUBLE), COUNT(*) FROM encounters GROUP BY 1",
+            "floating",
+            "floating",
+            "DECIMAL",
+        ),
+        (
+            "SELECT cost, COUNT(*) FROM encounters GROUP BY cost",
+            "too_many_cells",
+            "cells",
+            "coarser",
+        ),
+        (
+            "SELECT pid, age, COUNT(*) FROM encounters GROUP BY pid, age",
+            "too_many_cells",
+            "pid has 100000, age has 112",
+            "coarser",
+        ),
+        (
+            "SELECT pid + age, COUNT(*) FROM encounters GROUP BY pid + age",
+            "domain_too_large",
+            "age has 112, pid has 100000",
+            "coarser",
+        ),
+        (
+            "SELECT COUNT(*) FROM encounters WHERE age > (SELECT AVG(age) FROM encounters)",
+            "subquery",
+            "subquery",
+            "literal",
+        ),
+        (
+            "SELECT COUNT(*) FROM encounters WHERE EXISTS (SELECT 1 FROM encounters)",
+            "subquery",
+            "subquery",
+            "literal",
+        ),
+        (
+            "SELECT COUNT(*) FROM encounters WHERE age IN (SELECT age FROM encounters)",
+            "subquery",
+            "subquery",
+            "literal",
+        ),
+        (
+            "SELECT SUM(n) FROM (SELECT sex, COUNT(*) AS n FROM encounters GROUP BY sex) t",
+            "two_levels",
+            "aggregation",
+            "inner",
+        ),
+        (
+            "SELECT COUNT(*) FROM (SELECT age FROM encounters LIMIT 5) t",
+            "limit_below",
+            "LIMIT",
+            "GROUP BY",
+        ),
+        (
+            "SELECT sex, COUNT(*) FROM encounters GROUP BY ROLLUP (sex)",
+            "grouping_sets",
+            "ROLLUP",
+            "one GROUP BY",
+        ),
+        (
+            "SELECT sex, ward, COUNT(*) FROM encounters GROUP BY GROUPING SETS ((sex), (ward))",
+            "grouping_sets",
+            "GROUPING SETS",
+            "one GROUP BY",
+        ),
+        ("SELECT age, COUNT(*) FROM encounters GROUP BY sex", "not_grouped", "age", "GROUP BY"),
+        ("SELECT COUNT(*) FROM encounters WHERE COUNT(*) > 3", "", "", ""),
+        ("SELECT SUM(sex) FROM encounters", "", "", ""),
+        ("SELECT COUNT(*) FROM encounters WHERE age > 'old'", "type", "old", ""),
+        ("SELECT COUNT(*) FROM encounters WHERE admitted > '2020-13-01'", "type", "2020-13-01", ""),
+        ("SELECT COUNT(*) FROM encounters WHERE age", "", "", ""),
+        ("SELECT SUM(pid * pid * pid * pid) FROM encounters", "overflow", "overflow", "CAST"),
+        (
+            "SELECT COUNT(*) FROM encounters WHERE 9223372036854775807 + age > 0",
+            "overflow",
+            "overflow",
+            "CAST",
+        ),
+        ("SELECT SUM(pid * pid * 1000) FROM encounters", "overflow", "63 bits", "narrow"),
+        ("SELECT COUNT(*) * 9000000000000000 FROM encounters", "overflow", "overflow", "CAST"),
+        ("SELECT SUM(sqroot(age)) FROM encounters", "unknown_function", "sqroot", "there are"),
+        (
+            "SELECT COUNT(*) FROM encounters WHERE uper(sex) = 'MALE'",
+            "unknown_function",
+            "uper",
+            "upper",
+        ),
+        (
+            "SELECT COUNT(*) FROM encounters WHERE repeat(note, 1000) = 'x'",
+            "unsupported_function",
+            "repeat",
+            "there are",
+        ),
+        (
+            "SELECT COUNT(*) FROM encounters WHERE substr(note, 1, age) = 'x'",
+            "unsupported_function",
+            "substr",
+            "LEFT",
+        ),
+        (
+            "SELECT EXTRACT(fortnight FROM admitted), COUNT(*) FROM encounters GROUP BY 1",
+            "",
+            "",
+            "",
+        ),
+        ("SELECT COUNT(*) FROM encounters WHERE note ~ 'x+'", "unsupported_operator", "~", "LIKE"),
+        ("SELECT SUM(DISTINCT age) FROM encounters", "distinct", "SUM(DISTINCT", "GROUP BY"),
+        (
+            "SELECT COUNT(*) FROM public.encounters",
+            "unknown_table",
+            "public.encounters",
+            "encounters",
+        ),
+    ];
+    for (sql, code, message, suggestion) in cases {
+        let refusal = match statement(sql) {
+            Err(refusal) => refusal,
+            Ok(_) => panic!("{sql} is not refused"),
+        };
+        let said = format!("{sql}\n  {}: {refusal}", refusal.code);
+        if std::env::var_os("TACIT_SHOW").is_some() {
+            println!("{said}");
+        }
+        assert!(code.is_empty() || refusal.code == code, "{said}");
+        assert!(refusal.message.contains(message), "{said}");
+        let suggested = refusal.suggestion.unwrap_or_default();
+        assert!(suggested.contains(suggestion), "{said}");
+    }
+}
+
+#[test]
+fn errors_point_at_their_place() {
+    for (sql, marked) in [
+        (
+            "SELECT COUNT(*)\nFROM encounters WHERE agee > 3",
+            "FROM encounters WHERE agee > 3\n                      ^^^^",
+        ),
+        ("SELECT MIN(age) FROM encounters", "SELECT MIN(age) FROM encounters\n       ^^^"),
+        (
+            "SELECT COUNT(*) FROM encounter",
+            "SELECT COUNT(*) FROM encounter\n                     ^^^^^^^^^",
+        ),
+        (
+            "SELECT COUNT(*) FROM encounters WHERE",
+            "SELECT COUNT(*) FROM encounters WHERE\n                                ",
+        ),
+    ] {
+        let refusal = statement(sql).unwrap_err();
+        let excerpt = refusal.excerpt(sql).unwrap_or_default();
+        assert!(excerpt.starts_with(marked), "{sql}: {refusal}\n{excerpt}");
+    }
+}
+
+#[test]
+fn hostile_texts_are_refused_quickly() {
+    let long = format!("SELECT COUNT(*) FROM encounters WHERE age = {}", "1 + ".repeat(5000));
+    assert_eq!(statement(&long).unwrap_err().code, "too_long");
+    let deep = format!("SELECT {}1{}", "(".repeat(400), ")".repeat(400));
+    assert!(["too_deep", "too_long"].contains(&statement(&deep).unwrap_err().code));
+    assert_eq!(statement(&"x".repeat(200_000)).unwrap_err().code, "too_long");
+    // Each level doubles the expression.
+    let mut doubling = String::from("SELECT age AS a FROM encounters");
+    for _ in 0..25 {
+        doubling = format!("SELECT a + a AS a FROM ({doubling}) AS t");
+    }
+    let refusal = statement(&format!("SELECT SUM(a) FROM ({doubling}) AS t")).unwrap_err();
+    assert!(["too_deep", "too_long"].contains(&refusal.code), "{refusal}");
+    let flat =
+        format!("SELECT COUNT(*) FROM encounters WHERE {} age = 3", "age = 1 OR ".repeat(300));
+    assert!(statement(&flat).is_err_and(|refusal| refusal.code == "too_long"));
+}
+
+#[test]
+fn what_is_shown_is_plain_sql() {
+    let sql = "SELECT Ward, COUNT(*) AS n, AVG(bmi) AS bmi FROM encounters \
+               WHERE age >= 18 AND los / 2 > 3 GROUP BY ward";
+    let Ok(Statement::Query(plan)) = statement(sql) else {
+        panic!("{sql}");
+    };
+    assert_eq!(
+        plan.local[0].sql,
+        "SELECT \"Ward\" AS k0, count(*) AS c0, count(bmi) AS c2, sum(bmi) AS c3 FROM encounters \
+         WHERE age >= 18 AND los / 2 > 3 GROUP BY \"Ward\""
+    );
+    assert_eq!(plan.local[1].sql, "SELECT coalesce(sum(c0), 0) AS c1 FROM cells");
+    assert_eq!(
+        plan.columns,
+        ["encounters.Ward", "encounters.age", "encounters.bmi", "encounters.los"]
+    );
+    assert!(plan.notes.iter().any(|note| note.contains("integer division truncates: los / 2")));
+    assert!(plan.notes.iter().any(|note| note.contains("AVG opens its sum and its count")));
+    assert_eq!(plan.keys[0].domain.len(), 4);
+}
