@@ -71,10 +71,10 @@ struct MeanOf(Signature);
 struct DecimalOf(Signature);
 
 fn scale(scalar: Option<&ScalarValue>) -> Result<u8> {
-    match scalar {
-        Some(ScalarValue::Int64(Some(scale @ 0..=SCALE))) => Ok(*scale as u8),
-        _ => plan_err!("the scale must be a number from 0 to {SCALE}"),
+    if let Some(ScalarValue::Int64(Some(scale @ 0..=SCALE))) = scalar {
+        return Ok(*scale as u8);
     }
+    plan_err!("the scale must be a number from 0 to {SCALE}")
 }
 
 fn scale_of(argument: &ColumnarValue) -> Result<u8> {

@@ -103,7 +103,6 @@ impl Connector for CsvFiles {
             record: ByteRecord::new(),
             schema: Arc::clone(&self.schemas[file]),
             null: Arc::clone(&self.null),
-            file,
             rows: 0,
             done: false,
         }))
@@ -116,7 +115,6 @@ struct Batches {
     record: ByteRecord,
     schema: SchemaRef,
     null: Arc<[String]>,
-    file: usize,
     rows: u64,
     done: bool,
 }
@@ -147,7 +145,7 @@ impl Batches {
             .map_err(|e| SourceError::Engine(e.to_string()))?;
         let first = self.rows + 1;
         self.rows += rows as u64;
-        Ok(Some(Piece { file: self.file, first, batch }))
+        Ok(Some(Piece { first, batch }))
     }
 }
 

@@ -101,7 +101,7 @@ pub enum SourceError {
         second: usize,
     },
     /// A column of the dictionary that the file lacks.
-    #[error("{}: no column {column:?}{}; the file has: {}", .file.display(), hint(.similar), .found.join(", "))]
+    #[error("{}: no column {column:?}{}; the file has: {}", .file.display(), hint(.similar.as_deref()), .found.join(", "))]
     AbsentColumn {
         /// The file.
         file: PathBuf,
@@ -168,8 +168,8 @@ pub enum SourceError {
     Engine(String),
 }
 
-fn hint(similar: &Option<String>) -> String {
-    let named = similar.as_ref().map(|name| format!(" (is it {name:?}?)"));
+fn hint(similar: Option<&str>) -> String {
+    let named = similar.map(|name| format!(" (is it {name:?}?)"));
     named.unwrap_or_default()
 }
 

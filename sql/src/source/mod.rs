@@ -67,11 +67,9 @@ pub struct Source {
     pub format: Option<Format>,
 }
 
-/// Rows that lie together in one file.
+/// Rows that lie together in a file.
 pub(crate) struct Piece {
-    /// Index into [`Connector::files`].
-    pub file: usize,
-    /// Number of the first row in that file, counted from 1 without the header.
+    /// Number of the first row in the file, counted from 1 without the header.
     pub first: u64,
     /// The rows.
     pub batch: RecordBatch,

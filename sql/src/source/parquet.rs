@@ -21,14 +21,11 @@ pub(super) struct ParquetFiles {
     files: Vec<PathBuf>,
     /// What is read of each file: its schema and the positions of those columns.
     columns: Vec<(SchemaRef, Vec<usize>)>,
-    /// Rows of all files, as their footers say.
-    rows: u64,
 }
 
 impl ParquetFiles {
     pub(super) fn open(files: Vec<PathBuf>) -> Result<Self> {
         let mut columns = Vec::new();
-        let mut rows = 0;
         for file in &files {
             let opened = open(file)?;
             let fields = opened.schema().fields();
@@ -38,15 +35,9 @@ impl ParquetFiles {
             let schema = schema.map_err(|e| SourceError::form(file, e))?;
             let schema = Schema::new(schema.fields().clone());
             unique(file, &schema)?;
-            rows += u64::try_from(opened.metadata().file_metadata().num_rows()).unwrap_or(0);
             columns.push((Arc::new(schema), kept));
         }
-        Ok(Self { files, columns, rows })
-    }
-
-    /// Rows of all files, as their footers say.
-    pub(super) fn rows(&self) -> u64 {
-        self.rows
+        Ok(Self { files, columns })
     }
 }
 
@@ -73,7 +64,7 @@ impl Connector for ParquetFiles {
             let first = rows + 1;
             rows += batch.num_rows() as u64;
             let batch = batch.with_schema(Arc::clone(&schema));
-            Ok(Piece { file, first, batch: batch.map_err(|e| SourceError::form(&path, e))? })
+            Ok(Piece { first, batch: batch.map_err(|e| SourceError::form(&path, e))? })
         })))
     }
 }
@@ -107,10 +98,12 @@ fn unique(file: &Path, schema: &Schema) -> Result<()> {
 fn readable(r#type: &DataType) -> bool {
     match r#type {
         DataType::Dictionary(_, values) => readable(values),
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,
-        DataType::Date32 | DataType::Date64 | DataType::Timestamp(..) => true,
-        DataType::Boolean | DataType::Null => true,
-        other => other.is_numeric(),
+        DataType::Boolean
+        | DataType::Null
+        | DataType::Date32
+        | DataType::Date64
+        | DataType::Timestamp(..) => true,
+        other => other.is_numeric() || other.is_string(),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Reads numbers, dates and truth values from text, exactly.
 
+use std::fmt::Write as _;
+
 /// A number as it is written: `unscaled / 10^scale`, with no zero at its end behind the point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Number {
@@ -103,7 +105,7 @@ impl Number {
 
     /// The shortest decimal that reads back as this float: 0.1 is one tenth.
     pub(crate) fn of_float(value: f64) -> Option<Self> {
-        if value == value.trunc() && value.abs() < 9e15 {
+        if value.fract().abs() == 0.0 && value.abs() < 9e15 {
             return Some(Self { unscaled: value as i128, scale: 0 });
         }
         value.is_finite().then(|| number(&format!("{value:e}")))?
@@ -240,7 +242,7 @@ pub(crate) fn write_timestamp(micros: i64) -> String {
     let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
     let mut text = format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}");
     if micros % 1_000_000 != 0 {
-        text += &format!(".{:06}", micros % 1_000_000);
+        let _ = write!(text, ".{:06}", micros % 1_000_000);
     }
     text
 }

@@ -36,7 +36,7 @@ pub(super) struct Profile {
     missing: u64,
     strange: u64,
     endless: u64,
-    zoned: bool,
+    zoned: u64,
     zeros: bool,
     numbers: Option<Numbers>,
     booleans: bool,
@@ -100,7 +100,7 @@ impl Profile {
             missing: 0,
             strange: 0,
             endless: 0,
-            zoned: false,
+            zoned: 0,
             zeros: false,
             numbers: Some(Numbers::default()),
             booleans: true,
@@ -188,7 +188,7 @@ impl Profile {
             (Some(time), Some(times)) => times.add(time),
             _ => self.times = None,
         }
-        self.zoned |= day.is_none() && parse::has_zone(text);
+        self.zoned += u64::from(day.is_none() && parse::has_zone(text));
     }
 
     /// The column, and what its reader should know.
@@ -235,8 +235,8 @@ impl Profile {
             if self.days.is_some() {
                 return days(self.days);
             }
-            if self.zoned {
-                warnings.push("times with a zone are kept in UTC".into());
+            if self.zoned > 0 {
+                warnings.push(format!("{} times name a zone; they are kept in UTC", self.zoned));
             }
             return times(self.times);
         }

@@ -50,7 +50,7 @@ impl Sink {
         if let Some((writer, path)) = &mut self.writer {
             return write(writer, path, &batch);
         }
-        let batch = compact(&batch)?;
+        let batch = compact(batch)?;
         self.bytes += batch.get_array_memory_size();
         self.batches.push(batch);
         if self.bytes > MEMORY_BYTES {
@@ -90,13 +90,14 @@ fn write(writer: &mut ArrowWriter<File>, path: &Path, batch: &RecordBatch) -> Re
 }
 
 /// Frees what a string column has allocated beyond its values.
-fn compact(batch: &RecordBatch) -> Result<RecordBatch> {
-    let columns = batch.columns().iter().map(|column| {
-        match column.as_any().downcast_ref::<StringViewArray>() {
-            Some(words) if words.data_buffers().len() > 1 => Arc::new(words.gc()),
-            _ => Arc::clone(column),
+fn compact(batch: RecordBatch) -> Result<RecordBatch> {
+    let (schema, mut columns, _) = batch.into_parts();
+    for column in &mut columns {
+        if let Some(words) = column.as_any().downcast_ref::<StringViewArray>()
+            && words.data_buffers().len() > 1
+        {
+            *column = Arc::new(words.gc());
         }
-    });
-    RecordBatch::try_new(batch.schema(), columns.collect())
-        .map_err(|e| SourceError::Engine(e.to_string()))
+    }
+    RecordBatch::try_new(schema, columns).map_err(|e| SourceError::Engine(e.to_string()))
 }

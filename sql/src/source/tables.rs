@@ -6,6 +6,7 @@
 
 use std::{
     collections::BTreeMap,
+    fmt::Write as _,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -299,7 +300,7 @@ fn url(file: &Path) -> Result<ListingTableUrl> {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' | b'~' => {
                 address.push(char::from(byte));
             }
-            other => address += &format!("%{other:02X}"),
+            other => _ = write!(address, "%{other:02X}"),
         }
     }
     Ok(ListingTableUrl::parse(address)?)
