@@ -18,7 +18,7 @@ use tacit_net::memory;
 fn run_all(circuit: &Circuit, engine: EngineKind, roster: &Roster) -> Result<(Duration, u64)> {
     let links = memory::mesh(roster.parties, [7; 32])
         .into_iter()
-        .map(|link| link.with_deadline(Duration::from_secs(60)));
+        .map(|link| link.with_deadline(Duration::from_mins(1)));
     std::thread::scope(|scope| {
         let party = |mut link: memory::Memory| {
             scope.spawn(move || -> Result<(Duration, u64)> {

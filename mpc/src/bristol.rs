@@ -296,7 +296,9 @@ pub fn export(circuit: &Circuit, form: Form) -> Result<String> {
     }
     let mut text = format!("{} {wires}\n", gates.len());
     let sizes: Vec<usize> = holders.values().map(Vec::len).collect();
-    let list = |sizes: &[usize]| sizes.iter().map(|n| format!(" {n}")).collect::<String>();
+    let list = |sizes: &[usize]| {
+        sizes.iter().fold(String::new(), |text, size| text + " " + &size.to_string())
+    };
     // Writing to a string cannot fail.
     let _ = match form {
         Form::New => writeln!(

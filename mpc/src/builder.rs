@@ -101,7 +101,7 @@ fn results(op: &Op, args: &[Shape]) -> Result<Vec<Shape>, String> {
         }
     };
     let planes = |odd: usize| {
-        if args.len() > odd && (args.len() - odd) % 2 == 0 {
+        if args.len() > odd && (args.len() - odd).is_multiple_of(2) {
             Ok((args.len() - odd) / 2)
         } else {
             Err(format!("{op:?}: planes do not pair up"))

@@ -193,6 +193,8 @@ impl Op {
 mod hex {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
+    // The signature is serde's.
+    #[allow(clippy::trivially_copy_pass_by_ref)]
     pub(super) fn serialize<S: Serializer>(word: &u64, to: S) -> Result<S::Ok, S::Error> {
         to.collect_str(&format_args!("{word:x}"))
     }

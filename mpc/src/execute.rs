@@ -60,7 +60,7 @@ pub(crate) fn run_measured(
     gate: &mut dyn FnMut(&Step) -> Result<()>,
 ) -> Result<(Vec<(String, Column)>, u64)> {
     let me = link.me();
-    let result = attempt(circuit, engine, roster, link, &inputs, gate);
+    let result = attempt(circuit, engine, roster, link, inputs, gate);
     if let Err(error) = &result {
         let culprit = match error {
             Error::Net(error) => error.culprit(),
@@ -87,7 +87,7 @@ fn attempt(
     engine: EngineKind,
     roster: &Roster,
     link: &mut dyn Link,
-    inputs: &[Column],
+    inputs: Vec<Column>,
     gate: &mut dyn FnMut(&Step) -> Result<()>,
 ) -> Result<(Opened, u64)> {
     if roster.parties != link.parties() {
@@ -100,11 +100,11 @@ fn attempt(
     let me = link.me();
     let scheme = engine.scheme(roster)?;
     let schedule = schedule::lay_out(circuit, &*scheme, roster)?;
-    check_inputs(circuit, me, inputs)?;
+    check_inputs(circuit, me, &inputs)?;
     let mut rounds = Rounds { schedule: &schedule, link, gate, me, round: 0 };
     if roster.place(me).is_none() {
         let client = scheme.client(&schedule.demand, rounds.link)?;
-        return Ok((attend(circuit, client, inputs, &mut rounds)?, 0));
+        return Ok((attend(circuit, client, &inputs, &mut rounds)?, 0));
     }
     compute(circuit, &*scheme, inputs, &mut rounds)
 }
@@ -250,13 +250,13 @@ fn idle<'a>(circuit: &'a Circuit, schedule: &Schedule, at: usize, step: usize) -
 fn compute(
     circuit: &Circuit,
     scheme: &dyn Scheme,
-    inputs: &[Column],
+    inputs: Vec<Column>,
     rounds: &mut Rounds<'_>,
 ) -> Result<(Opened, u64)> {
     let schedule = rounds.schedule;
     let budget = bill::peaks(circuit, schedule, scheme, &[rounds.me])[0];
     let engine = scheme.engine(&schedule.demand, rounds.link)?;
-    let mut machine = Machine::new(circuit, schedule, scheme, engine, inputs, budget);
+    let mut machine = Machine::new(circuit, schedule, scheme, engine, rounds.me, inputs, budget);
     for (number, layer) in schedule.layers.iter().enumerate() {
         for &at in &layer.local {
             machine.local(at)?;

@@ -76,6 +76,12 @@ pub(crate) fn word(kind: Kind, value: u64) -> u64 {
     }
 }
 
+fn zip_one(z: &mut [u64], f: impl Fn(u64) -> u64) {
+    for z in z {
+        *z = f(*z);
+    }
+}
+
 fn zip(x: &[u64], z: &mut [u64], f: impl Fn(u64, u64) -> u64 + Sync) {
     let piece = |x: &[u64], z: &mut [u64]| {
         for (z, x) in z.iter_mut().zip(x) {
@@ -128,9 +134,9 @@ pub(crate) fn sub_from(kind: Kind, x: &[u64], z: &mut [u64]) {
 /// `z = c z` modulo 2^64.
 pub(crate) fn scale(c: u64, z: &mut [u64]) {
     if z.len() < SPLIT {
-        z.iter_mut().for_each(|z| *z = z.wrapping_mul(c));
+        zip_one(z, |z| z.wrapping_mul(c));
     } else {
-        z.par_chunks_mut(PIECE).for_each(|z| z.iter_mut().for_each(|z| *z = z.wrapping_mul(c)));
+        z.par_chunks_mut(PIECE).for_each(|z| zip_one(z, |z| z.wrapping_mul(c)));
     }
 }
 
@@ -139,14 +145,14 @@ pub(crate) fn add_word(shape: Shape, c: u64, z: &mut [u64]) {
     if c == 0 {
         return;
     }
-    with_ring!(shape.kind, R => z.iter_mut().for_each(|z| *z = R::add(*z, c)));
+    with_ring!(shape.kind, R => zip_one(z, |z| R::add(z, c)));
     words::clean(shape, z);
 }
 
 /// `z = -z`.
 pub(crate) fn negate(kind: Kind, z: &mut [u64]) {
     if kind == Kind::Num {
-        z.iter_mut().for_each(|z| *z = z.wrapping_neg());
+        zip_one(z, u64::wrapping_neg);
     }
 }
 

@@ -39,7 +39,8 @@ pub(crate) struct Machine<'a> {
     components: [usize; 2],
     engine: Box<dyn Engine>,
     one: Vec<u64>,
-    inputs: &'a [Column],
+    me: usize,
+    inputs: Vec<Column>,
     pool: Pool,
     slots: Vec<Slot>,
     pending: BTreeMap<usize, Pending>,
@@ -52,7 +53,8 @@ impl<'a> Machine<'a> {
         schedule: &'a Schedule,
         scheme: &dyn Scheme,
         engine: Box<dyn Engine>,
-        inputs: &'a [Column],
+        me: usize,
+        inputs: Vec<Column>,
         budget: u64,
     ) -> Self {
         Self {
@@ -61,6 +63,7 @@ impl<'a> Machine<'a> {
             components: [Kind::Num, Kind::Bit].map(|kind| scheme.components(kind)),
             one: engine.one().to_vec(),
             engine,
+            me,
             inputs,
             pool: Pool::new(budget),
             slots: circuit.shapes().iter().map(|_| Slot::Empty).collect(),
@@ -144,7 +147,7 @@ impl<'a> Machine<'a> {
             Op::Add | Op::Sub => self.combine(at, instruction),
             Op::Scale(by) => self.scale(at, instruction, *by),
             Op::Sum | Op::Slice { .. } | Op::Concat | Op::Broadcast { .. } | Op::Gather { .. } => {
-                self.linear(at, instruction)
+                self.linear(at, instruction);
             }
             _ => {
                 let task = [Task { at, step: 0, last: true }];
@@ -211,6 +214,13 @@ impl<'a> Machine<'a> {
                 self.free(share);
             }
         }
+        if let Op::Enter { holder, slot, .. } = &self.circuit.instructions()[at].op
+            && *holder == self.me
+            && let Some(column) = self.inputs.get_mut(*slot)
+        {
+            // It is shared now: what the caller gave is wiped.
+            *column = Column::Num(Vec::new());
+        }
         self.bury(at);
     }
 
@@ -230,7 +240,7 @@ impl<'a> Machine<'a> {
         let args =
             arguments(&self.slots, &pending.temporary, &instruction.args).ok_or_else(missing)?;
         let input = match &instruction.op {
-            Op::Enter { slot, .. } => self.inputs.get(*slot),
+            Op::Enter { holder, slot, .. } if *holder == self.me => self.inputs.get(*slot),
             _ => None,
         };
         let mut job = Job {

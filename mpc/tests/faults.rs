@@ -175,7 +175,9 @@ fn garbage_beyond_the_last_row_changes_nothing() {
             let me = link.me();
             Tampered::new(link, move |round, to, frame| {
                 if round > 0 && inside(me) && inside(to) {
-                    frame.iter_mut().for_each(|byte| *byte ^= 0xf8);
+                    for byte in frame.iter_mut() {
+                        *byte ^= 0xf8;
+                    }
                 }
             })
         };

@@ -358,7 +358,9 @@ impl Engine for Party {
                 if *index == self.place {
                     cross(job.shape, &job.args[0].0[0], &mut planes);
                 } else {
-                    planes.iter_mut().for_each(|plane| plane.fill(0));
+                    for plane in planes {
+                        plane.fill(0);
+                    }
                 }
             }
             Op::Reveal { to, .. } if *to == self.me => {

@@ -380,7 +380,9 @@ impl Engine for Party {
                     if known {
                         cross(job.shape, &job.args[0].0[component], &mut planes);
                     } else {
-                        planes.iter_mut().for_each(|plane| plane.fill(0));
+                        for plane in planes {
+                            plane.fill(0);
+                        }
                     }
                 }
             }

@@ -71,8 +71,16 @@ impl Streams {
 pub(super) struct Dealt {
     dealer: usize,
     streams: Streams,
-    /// At compute party 0: where each product's correction lies, the length of all, and they.
-    corrections: Option<(BTreeMap<usize, (usize, usize)>, usize, Bytes)>,
+    /// At compute party 0 alone.
+    corrections: Option<Corrections>,
+}
+
+/// What the dealer sent.
+struct Corrections {
+    /// First byte and the byte past the last of each product's, by instruction.
+    places: BTreeMap<usize, (usize, usize)>,
+    length: usize,
+    bytes: Bytes,
 }
 
 impl Dealt {
@@ -90,7 +98,7 @@ impl Dealt {
                 places.insert(product.at, (end, end + product.shape.bytes()));
                 end += product.shape.bytes();
             }
-            (places, end, Bytes::new())
+            Corrections { places, length: end, bytes: Bytes::new() }
         });
         Ok(Self { dealer, streams: Streams::new(&seed, dealer, link.me()), corrections })
     }
@@ -98,8 +106,8 @@ impl Dealt {
 
 impl TripleSource for Dealt {
     fn receive(&mut self, inbox: &Inbox) -> Result<()> {
-        if let Some((_, length, bytes)) = &mut self.corrections {
-            *bytes = inbox.keep(self.dealer, *length)?;
+        if let Some(corrections) = &mut self.corrections {
+            corrections.bytes = inbox.keep(self.dealer, corrections.length)?;
         }
         Ok(())
     }
@@ -113,7 +121,7 @@ impl TripleSource for Dealt {
     fn product(&self, ticket: Ticket, start: usize, c: &mut [u64]) {
         match &self.corrections {
             None => self.streams.c.fill(ticket.masks + start as u64 / 2, c),
-            Some((places, _, bytes)) => {
+            Some(Corrections { places, bytes, .. }) => {
                 let (from, to) = places.get(&ticket.at).copied().unwrap_or_default();
                 let from = (from + 8 * start).min(to);
                 let to = to.min(from + 8 * c.len());
