@@ -94,7 +94,8 @@ fn cells(c: &mut Criterion) {
     });
     group.finish();
 
-    let outcome = testing::world(&lowered, EngineKind::Rep3, &session.roster, &all, 0).expect("a run");
+    let outcome =
+        testing::world(&lowered, EngineKind::Rep3, &session.roster, &all, 0).expect("a run");
     println!(
         "{} instructions, {} rounds, billed peak {} kB, peak as run {} kB",
         lowered.instructions().len(),

@@ -23,7 +23,11 @@ fn throughput(c: &mut Criterion) {
                 number += 1;
                 memory_mesh(number)
             };
-            b.iter_batched(mesh, |mut links| run_rep3(&circuit, &mut links), BatchSize::PerIteration);
+            b.iter_batched(
+                mesh,
+                |mut links| run_rep3(&circuit, &mut links),
+                BatchSize::PerIteration,
+            );
         });
     }
     group.finish();

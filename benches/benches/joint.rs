@@ -83,7 +83,17 @@ fn joint(c: &mut Criterion) {
     let sandbox = folder.path();
     let text = |path: &Path| path.to_string_lossy().into_owned();
     let table = format!("visits={}", text(&file));
-    call(&["sandbox", "new", &text(&sandbox), "--table", &table, "--sites", "3", "--engines", "rep3"]);
+    call(&[
+        "sandbox",
+        "new",
+        &text(&sandbox),
+        "--table",
+        &table,
+        "--sites",
+        "3",
+        "--engines",
+        "rep3",
+    ]);
     call(&["sandbox", "start", &text(&sandbox)]);
     let client = Client::open(&sandbox.join("study.toml"), &sandbox.join("analyst/key"))
         .expect("the analyst's side");

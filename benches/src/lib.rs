@@ -48,8 +48,15 @@ pub fn run_rep3<L: Link>(circuit: &Circuit, links: &mut [L]) {
         for link in links {
             let roster = &roster;
             scope.spawn(move || {
-                tacit_mpc::run(circuit, EngineKind::Rep3, roster, link, Vec::new(), &mut |_| Ok(()))
-                    .expect("the run succeeds");
+                tacit_mpc::run(
+                    circuit,
+                    EngineKind::Rep3,
+                    roster,
+                    link,
+                    Vec::new(),
+                    &mut |_| Ok(()),
+                )
+                .expect("the run succeeds");
             });
         }
     });
