@@ -67,3 +67,79 @@ fn numbers_of_different_types_are_equal_by_value() {
     assert!(!same(&Value::Integer(2), &decimal(201, 2)));
     assert!(!same(&Value::Null, &Value::Integer(0)));
 }
+
+/// A table of 600 visits at three sites, opened at each of them.
+async fn visits(folder: &std::path::Path) -> (tacit_plan::Dictionary, Vec<Tables>) {
+    let row = |i: u64| {
+        let (sex, ward) = (
+            ["F", "M", ""][(i % 7 % 3) as usize],
+            ["A", "B", "C", "rare"][(i.pow(3) % 89 % 4) as usize],
+        );
+        let ward = if i.is_multiple_of(97) { "rare" } else { ward.trim_start_matches("rare") };
+        let (stay, cost) = (i * i % 14, i * 37 % 1000);
+        format!(
+            "{i},{sex},{ward},{stay},{}.{:02},2021-{:02}-01\n",
+            cost / 100,
+            cost % 100,
+            i % 12 + 1
+        )
+    };
+    let text: String = (0..600).map(row).collect();
+    let path = folder.join("visits.csv");
+    std::fs::write(&path, format!("id,sex,Ward,stay,cost,day\n{text}")).unwrap();
+    let source = crate::Source::new(path);
+    let table = crate::infer(&source).await.unwrap().table;
+    let dictionary = tacit_plan::Dictionary { tables: [("visits".to_owned(), table)].into() };
+    let outputs: Vec<_> = (0..3).map(|site| folder.join(format!("{site}.csv"))).collect();
+    let parts = crate::split(&source, &crate::Split::Hash, &outputs).await.unwrap();
+    let mut sites = Vec::new();
+    for part in parts {
+        let sources = [("visits".to_owned(), part.source)].into();
+        sites.push(Tables::open(&dictionary, &sources, 1000).await.unwrap());
+    }
+    (dictionary, sites)
+}
+
+#[tokio::test]
+async fn the_plans_answer_is_that_of_the_question_as_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let (dictionary, sites) = visits(folder.path()).await;
+    let sites: Vec<&Tables> = sites.iter().collect();
+    let disclosure = tacit_plan::Disclosure::profile("default").unwrap();
+    let context = crate::Context {
+        study: tacit_plan::Digest([0; 32]),
+        dictionary: &dictionary,
+        disclosure: &disclosure,
+        rows_at_most: 1000,
+        sites: 3,
+        max_cells: crate::MAX_CELLS,
+        max_domain: crate::MAX_DOMAIN,
+    };
+    let questions: [(&str, &[usize]); 6] = [
+        ("SELECT sex, COUNT(*) AS n FROM visits GROUP BY sex", &[0]),
+        (
+            "SELECT ward, sex, COUNT(*) AS n, AVG(stay), SUM(cost) FROM visits GROUP BY ward, sex",
+            &[0, 1],
+        ),
+        ("SELECT COUNT(*), AVG(cost), SUM(stay) FROM visits WHERE stay > 3", &[]),
+        ("SELECT ward, COUNT(*) AS n FROM visits GROUP BY ward ORDER BY n DESC LIMIT 2", &[0]),
+        (
+            "SELECT extract(month FROM day) AS m, COUNT(sex) FROM visits GROUP BY 1 HAVING COUNT(*) > 20",
+            &[0],
+        ),
+        (
+            "SELECT stay / 5 AS band, COUNT(*), AVG(cost) FILTER (WHERE sex = 'F') FROM visits GROUP BY stay / 5",
+            &[0],
+        ),
+    ];
+    for (sql, keys) in questions {
+        let crate::Statement::Query(plan) = crate::compile(sql, &context).unwrap() else {
+            panic!("{sql}");
+        };
+        let ours = pooled(&sites, &plan).await.unwrap();
+        let theirs = plain(&sites, sql).await.unwrap();
+        let partial = plan.release.having.is_some() || plan.release.limit.is_some();
+        let found = compare(&ours, &theirs, keys, partial);
+        assert!(found.is_equal() && found.equal > 0, "{sql}: {found:?}\n{ours:?}");
+    }
+}
