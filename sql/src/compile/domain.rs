@@ -24,14 +24,12 @@ use datafusion::{
         DFSchema, ScalarValue,
         tree_node::{TreeNode, TreeNodeRecursion},
     },
-    execution::context::ExecutionProps,
-    logical_expr::{Expr, ExprSchemable, physical_planning_context::PhysicalPlanningContext},
-    physical_expr::create_physical_expr,
+    logical_expr::{Expr, ExprSchemable},
 };
 use tacit_plan::{Column, ColumnType, Table, Type, Value};
 
 use super::{
-    expr::{columns, inside},
+    expr::{columns, inside, physical},
     text,
 };
 use crate::{Refusal, types};
@@ -110,10 +108,7 @@ impl Space {
         exprs: &[&Expr],
         mut see: impl FnMut(&[ArrayRef]) -> bool,
     ) -> Result<()> {
-        let properties = ExecutionProps::new();
-        let physical = exprs.iter().map(|e| {
-            create_physical_expr(e, &self.schema, &properties, &PhysicalPlanningContext::default())
-        });
+        let physical = exprs.iter().map(|expr| physical(expr, &self.schema));
         let physical = physical.collect::<Result<Vec<_>, _>>().map_err(|e| inside(&e))?;
         let values = self.columns.iter().map(|(_, column, step)| listed(column, *step));
         let values = values.collect::<Result<Vec<_>>>()?;

@@ -18,10 +18,13 @@ use datafusion::{
     error::DataFusionError,
     execution::context::ExecutionProps,
     logical_expr::{
-        BinaryExpr, Cast, Expr, ExprSchemable, Operator, ScalarUDF, TryCast, Volatility,
-        expr::ScalarFunction, physical_planning_context::PhysicalPlanningContext,
+        Between, BinaryExpr, Cast, Expr, ExprSchemable, Operator, ScalarUDF, TryCast, Volatility,
+        expr::{InList, ScalarFunction},
+        physical_planning_context::PhysicalPlanningContext,
+        simplify::SimplifyContext,
     },
-    physical_expr::create_physical_expr,
+    optimizer::simplify_expressions::ExprSimplifier,
+    physical_expr::{PhysicalExpr, create_physical_expr},
 };
 
 use super::text;
@@ -94,6 +97,9 @@ impl Safe<'_> {
         let node = match node {
             Expr::Alias(alias) => *alias.expr,
             Expr::Column(column) => Expr::Column(Column::new_unqualified(column.name)),
+            Expr::Literal(ScalarValue::Utf8(text) | ScalarValue::LargeUtf8(text), _) => {
+                Expr::Literal(ScalarValue::Utf8View(text), None)
+            }
             Expr::Literal(value, _) => Expr::Literal(value, None),
             Expr::Cast(Cast { expr, field }) | Expr::TryCast(TryCast { expr, field }) => {
                 self.cast(*expr, field.data_type())?
@@ -111,6 +117,20 @@ impl Safe<'_> {
                 },
                 inner => Expr::Negative(Box::new(inner)),
             },
+            Expr::Between(between) => Expr::Between(Between {
+                expr: self.bare(between.expr),
+                low: self.bare(between.low),
+                high: self.bare(between.high),
+                ..between
+            }),
+            Expr::InList(list) => {
+                let items = list.list.into_iter().map(|item| *self.bare(Box::new(item)));
+                Expr::InList(InList {
+                    list: items.collect(),
+                    expr: self.bare(list.expr),
+                    ..list
+                })
+            }
             node @ (Expr::Not(_)
             | Expr::IsNull(_)
             | Expr::IsNotNull(_)
@@ -120,9 +140,7 @@ impl Safe<'_> {
             | Expr::IsNotTrue(_)
             | Expr::IsNotFalse(_)
             | Expr::IsNotUnknown(_)
-            | Expr::Between(_)
-            | Expr::Case(_)
-            | Expr::InList(_)) => node,
+            | Expr::Case(_)) => node,
             Expr::AggregateFunction(_) => {
                 let message = "an aggregate inside an aggregate, a WHERE or a GROUP BY";
                 return Err(Refusal::new("nested_aggregate", message)
@@ -203,18 +221,18 @@ impl Safe<'_> {
                 }
                 *right
             }
-            Operator::Multiply
-            | Operator::And
-            | Operator::Or
-            | Operator::Eq
+            Operator::Eq
             | Operator::NotEq
             | Operator::Lt
             | Operator::LtEq
             | Operator::Gt
             | Operator::GtEq
             | Operator::IsDistinctFrom
-            | Operator::IsNotDistinctFrom
-            | Operator::StringConcat => *right,
+            | Operator::IsNotDistinctFrom => {
+                let (left, right) = (self.bare(left), self.bare(right));
+                return Ok(Expr::BinaryExpr(BinaryExpr::new(left, op, right)));
+            }
+            Operator::Multiply | Operator::And | Operator::Or | Operator::StringConcat => *right,
             other => {
                 let message = format!("the operator {other} is not supported");
                 let refusal = Refusal::new("unsupported_operator", message);
@@ -222,6 +240,30 @@ impl Safe<'_> {
             }
         };
         Ok(Expr::BinaryExpr(BinaryExpr::new(left, op, Box::new(right))))
+    }
+
+    /// One side of a comparison without a conversion that loses nothing: the engine makes it
+    /// again, and the text is plainer without.
+    fn bare(&self, side: Box<Expr>) -> Box<Expr> {
+        let Expr::TryCast(cast) = side.as_ref() else {
+            return side;
+        };
+        let digits = |kind: &DataType| match kind {
+            DataType::Int8 => Some((3, 0)),
+            DataType::Int16 => Some((5, 0)),
+            DataType::Int32 => Some((10, 0)),
+            DataType::Int64 => Some((19, 0)),
+            DataType::Decimal128(precision, scale) if *scale >= 0 => {
+                Some((*precision as i32 - i32::from(*scale), i32::from(*scale)))
+            }
+            _ => None,
+        };
+        let from = self.kind(&cast.expr).ok().as_ref().and_then(digits);
+        let to = digits(cast.field.data_type());
+        match (from, to) {
+            (Some(from), Some(to)) if from.0 <= to.0 && from.1 <= to.1 => cast.expr.clone(),
+            _ => side,
+        }
     }
 
     /// A divisor that is NULL where it is zero.
@@ -272,17 +314,25 @@ impl Safe<'_> {
                 columns,
                 &options,
             )?;
-            let physical = create_physical_expr(
-                expr,
-                &schema,
-                &ExecutionProps::new(),
-                &PhysicalPlanningContext::default(),
-            )?;
+            let physical = physical(expr, &schema)?;
             physical.evaluate(&batch)?;
             Ok(())
         };
         run().map_err(|e| type_error(&e.strip_backtrace()))
     }
+}
+
+/// An expression ready to evaluate over batches of `schema`.
+pub(super) fn physical(
+    expr: &Expr,
+    schema: &DFSchema,
+) -> Result<Arc<dyn PhysicalExpr>, DataFusionError> {
+    let about = SimplifyContext::builder().with_schema(Arc::new(schema.clone())).build();
+    // Some functions (COALESCE) exist only in their simplified form.
+    let simplifier = ExprSimplifier::new(about);
+    let simple = simplifier.simplify(simplifier.coerce(expr.clone(), schema)?)?;
+    let (properties, planning) = (ExecutionProps::new(), PhysicalPlanningContext::default());
+    create_physical_expr(&simple, schema, &properties, &planning)
 }
 
 /// Dates move by moderate steps only: beyond, the calendar ends.

@@ -93,7 +93,7 @@ pub(super) fn parse(sql: &str, dictionary: &Dictionary) -> Result<(Parsed, Sourc
         .with_recursion_limit(DEEPEST)
         .with_tokens_with_locations(tokens)
         .parse_statements()
-        .map_err(syntax)?;
+        .map_err(|error| syntax(error).at(end(sql)))?;
     if statements.len() > 1 {
         let refusal = Refusal::new("several_statements", "one statement at a time, please")
             .at(of(statements[1].span()));
@@ -121,6 +121,16 @@ pub(super) fn parse(sql: &str, dictionary: &Dictionary) -> Result<(Parsed, Sourc
         }
     };
     Ok((parsed, source))
+}
+
+/// Behind the last character.
+fn end(sql: &str) -> Option<Place> {
+    let sql = sql.trim_end();
+    Some(Place {
+        line: sql.lines().count().max(1),
+        column: sql.lines().last().map_or(0, |line| line.chars().count()) + 1,
+        length: 1,
+    })
 }
 
 /// A syntax error with its place, which the parser writes behind its message.
@@ -206,7 +216,8 @@ impl Spell {
         let similar = || self.0.iter().find(|name| name.eq_ignore_ascii_case(&ident.value));
         if let Some(name) = exact.or_else(similar) {
             ident.value.clone_from(name);
-            ident.quote_style = Some('"');
+            // Unquoted names are read in lower case.
+            ident.quote_style = (name.to_lowercase() != *name).then_some('"');
         }
     }
 

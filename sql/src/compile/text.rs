@@ -23,11 +23,17 @@ pub(super) fn name(name: &str) -> String {
     if plain { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
 }
 
+/// Whether the parser would take a bare name for anything else, in any place where names stand.
 fn is_keyword(name: &str) -> bool {
-    use datafusion::sql::sqlparser::keywords::ALL_KEYWORDS;
-    // Names that are keywords somewhere and yet read well without quotes.
-    let harmless = ["age", "name", "year", "month", "day", "type", "id", "n"];
-    !harmless.contains(&name) && ALL_KEYWORDS.contains(&name.to_uppercase().as_str())
+    use datafusion::sql::sqlparser::{ast, dialect::GenericDialect, parser::Parser};
+    let dialect = GenericDialect {};
+    let parser = Parser::new(&dialect).try_with_sql(name);
+    let alone = parser.and_then(|mut parser| parser.parse_expr());
+    let uses = format!(
+        "SELECT {name} AS k, f({name}, {name} + 1) FROM {name} WHERE {name} IS NULL AND NOT {name} \
+         AND {name} LIKE 'x' AND {name} - 1 > {name} GROUP BY {name}"
+    );
+    !matches!(alone, Ok(ast::Expr::Identifier(_))) || Parser::parse_sql(&dialect, &uses).is_err()
 }
 
 /// An expression as SQL.
@@ -138,14 +144,17 @@ impl Writer<'_> {
                 if let Some(operand) = &case.expr {
                     text = format!("{text} {}", self.write(operand, 9)?);
                 }
+                // NULL has the type of the other branches, if one has any.
+                let null = |e: &Expr| matches!(e, Expr::Literal(value, _) if value.is_null());
+                let typed = case.when_then_expr.iter().any(|(_, then)| !null(then));
                 for (when, then) in &case.when_then_expr {
-                    text = format!(
-                        "{text} WHEN {} THEN {}",
-                        self.write(when, 0)?,
-                        self.write(then, 0)?
-                    );
+                    let then = match typed && null(then) {
+                        true => "NULL".to_owned(),
+                        false => self.write(then, 0)?,
+                    };
+                    text = format!("{text} WHEN {} THEN {then}", self.write(when, 0)?);
                 }
-                if let Some(otherwise) = &case.else_expr {
+                if let Some(otherwise) = case.else_expr.as_ref().filter(|e| !typed || !null(e)) {
                     text = format!("{text} ELSE {}", self.write(otherwise, 0)?);
                 }
                 format!("{text} END")
