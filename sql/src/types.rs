@@ -155,8 +155,8 @@ pub fn values(array: &ArrayRef, r#type: Type) -> Result<Vec<Value>, DataFusionEr
 /// The type of a value that can stand for an Arrow type in a result, if there is one.
 pub fn type_of(data: &DataType) -> Option<Type> {
     Some(match data {
-        DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64 => Type::Integer,
-        DataType::UInt8 | DataType::UInt16 | DataType::UInt32 | DataType::UInt64 => Type::Integer,
+        DataType::Null => Type::Integer,
+        integer if integer.is_integer() => Type::Integer,
         DataType::Decimal32(_, scale)
         | DataType::Decimal64(_, scale)
         | DataType::Decimal128(_, scale)
@@ -169,7 +169,6 @@ pub fn type_of(data: &DataType) -> Option<Type> {
         DataType::Dictionary(_, values) => return type_of(values),
         DataType::Date32 | DataType::Date64 => Type::Date,
         DataType::Timestamp(..) => Type::Timestamp,
-        DataType::Null => Type::Integer,
         _ => return None,
     })
 }

@@ -245,7 +245,9 @@ fn write_csv(
             let value = column.map_or("", |column| &row[ranges[column].clone()]);
             let site = deal.next(files.value(value).unwrap_or(""));
             moved.clear();
-            places.iter().for_each(|&place| moved.push_field(&record[place]));
+            for &place in &places {
+                moved.push_field(&record[place]);
+            }
             let written = writers[site].write_byte_record(&moved);
             written.map_err(|e| failed(&outputs[site], e))?;
         }

@@ -66,7 +66,9 @@ struct Served {
     source: Source,
     stamps: Vec<Stamp>,
     report: CheckReport,
-    _file: Option<TempPath>,
+    /// Where the table lies if it was converted to a file: removed with it.
+    #[allow(dead_code, reason = "held for what its drop does")]
+    file: Option<TempPath>,
 }
 
 /// One table, read and checked.
@@ -116,18 +118,14 @@ impl Tables {
                 tables: dictionary.tables.keys().cloned().collect(),
             });
         }
-        let (folder, path) = match &options.cache {
-            Some(path) => {
-                let made = std::fs::create_dir_all(path);
-                made.map_err(|e| SourceError::file(path, &e))?;
-                (None, path.clone())
-            }
-            None => {
-                let folder = tempfile::tempdir();
-                let folder = folder.map_err(|e| SourceError::file(&std::env::temp_dir(), &e))?;
-                let path = folder.path().to_owned();
-                (Some(folder), path)
-            }
+        let (folder, path) = if let Some(path) = &options.cache {
+            std::fs::create_dir_all(path).map_err(|e| SourceError::file(path, &e))?;
+            (None, path.clone())
+        } else {
+            let folder = tempfile::tempdir();
+            let folder = folder.map_err(|e| SourceError::file(&std::env::temp_dir(), &e))?;
+            let path = folder.path().to_owned();
+            (Some(folder), path)
         };
         let runtime = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::new(FairSpillPool::new(options.memory)))
@@ -251,7 +249,7 @@ impl Opened {
                 (Arc::new(table) as Arc<dyn TableProvider>, None)
             }
         };
-        Ok(Self { name, served: Served { source, stamps, report, _file: file }, digest, provider })
+        Ok(Self { name, served: Served { source, stamps, report, file }, digest, provider })
     }
 }
 

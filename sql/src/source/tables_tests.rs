@@ -253,7 +253,7 @@ async fn parquet_of_fitting_types_is_read_where_it_lies() {
     let source = Source::new(&path);
     let found = infer(&source).await.unwrap();
     let tables = open(&found.table, &source).await.unwrap();
-    assert!(tables.served["t"]._file.is_none());
+    assert!(tables.served["t"].file.is_none());
     let plan = tables.context().sql("SELECT \"ID\" FROM t WHERE \"ID\" > 1").await.unwrap();
     let shown = plan.clone().explain(false, false).unwrap().to_string().await.unwrap();
     assert!(shown.contains("file_type=parquet"), "{shown}");
@@ -307,7 +307,8 @@ async fn a_file_that_changed_is_noticed() {
 #[tokio::test]
 async fn a_large_table_is_kept_in_a_file_that_is_removed() {
     let (folder, cache) = (folder(), folder());
-    let text: String = (0..6).map(|i| format!("{i},{}\n", "x".repeat(14 << 20))).collect();
+    let long = "x".repeat(14 << 20);
+    let text = (0..6).fold(String::new(), |text, i| text + &format!("{i},{long}\n"));
     let source = csv(&folder, "t.csv", &format!("a,b\n{text}"));
     let column = |name: &str, r#type| Column {
         name: name.into(),
