@@ -94,7 +94,8 @@ fn cells_table(plan: &Plan) -> Option<String> {
     let total = plan.local.iter().find(|query| query.rows == Rows::Total)?;
     let from = total.sql.rsplit(" FROM ").next()?;
     let name = from.trim();
-    (!plan.tables.iter().any(|table| table == name) && name.starts_with("cells")
+    (!plan.tables.iter().any(|table| table == name)
+        && name.starts_with("cells")
         && name.chars().all(|c| c.is_ascii_lowercase() || c == '_'))
     .then(|| name.to_owned())
 }
@@ -114,9 +115,7 @@ fn beside(context: &SessionContext, name: &str, cells: Vec<RecordBatch>) -> Resu
     Ok(own)
 }
 
-async fn execute(
-    data: DataFrame,
-) -> Result<datafusion::execution::SendableRecordBatchStream> {
+async fn execute(data: DataFrame) -> Result<datafusion::execution::SendableRecordBatchStream> {
     data.execute_stream().await.map_err(failed)
 }
 
@@ -152,10 +151,7 @@ impl<'a> Cells<'a> {
             let values = key.domain.iter().enumerate();
             values.map(|(i, value)| (identity(value), i)).collect()
         });
-        Self {
-            keys,
-            at: at.collect(),
-        }
+        Self { keys, at: at.collect() }
     }
 
     /// The cell of each row of a batch.
@@ -166,9 +162,9 @@ impl<'a> Cells<'a> {
             let array = array.ok_or_else(|| Error::Malformed(format!("no column k{i}")))?;
             let values = types::values(array, key.r#type).map_err(failed)?;
             for (cell, value) in cells.iter_mut().zip(&values) {
-                let index = at.get(&identity(value)).ok_or_else(|| Error::OutsideDomain {
-                    key: key.expression.clone(),
-                })?;
+                let index = at
+                    .get(&identity(value))
+                    .ok_or_else(|| Error::OutsideDomain { key: key.expression.clone() })?;
                 *cell = *cell * key.domain.len() + index;
             }
         }

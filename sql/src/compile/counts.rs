@@ -117,7 +117,13 @@ impl Rows {
 
     /// The number of persons of `self` that have a row outside `narrow`, as SQL.
     pub(super) fn count_without(&self, narrow: &Self, person: &str) -> Result<String> {
-        let outside = format!("({}) IS NOT TRUE", narrow.text()?);
+        let beyond: Vec<&Expr> = narrow.beyond(self).collect();
+        let outside = match beyond.as_slice() {
+            [Expr::IsNotNull(inner)] => text::sql(&Expr::IsNull(inner.clone()))?,
+            // Not `(...) IS NOT TRUE`: the planner names columns without brackets, and would take
+            // `(a AND b) IS NOT TRUE` and `a AND b IS NOT TRUE` for the same column.
+            several => format!("NOT coalesce({}, FALSE)", joined(several)?),
+        };
         let conditions = match self.is_all() {
             true => outside,
             false => format!("{} AND {outside}", self.text()?),

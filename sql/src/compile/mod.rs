@@ -28,7 +28,7 @@ use datafusion::{
     optimizer::Analyzer,
     sql::{
         planner::{ParserOptions, SqlToRel},
-        sqlparser::ast,
+        sqlparser::{ast, dialect::GenericDialect, parser::Parser},
     },
 };
 use tacit_plan::{Dictionary, Key, LocalQuery, Plan, Rows, Table, VERSION, suggest::nearest};
@@ -143,6 +143,9 @@ fn question(
     };
     rules.apply(&shape.aggregates)?;
     let local = local(&shape, &keys, &rules, &name)?;
+    for query in local.iter().filter(|query| Some(&query.sql) != rules.total.as_ref()) {
+        readable(&query.sql, &catalog)?;
+    }
     let release = output::release(&shape, &keys, &rules, &safe, &mut notes)?;
     let read = read(&shape);
     let text_filter = read_by_filters(&shape, &rules);
@@ -396,6 +399,25 @@ fn local(
         local.push(LocalQuery { rows: Rows::Total, sql: rules.total.clone().unwrap_or(whole) });
     }
     Ok(local)
+}
+
+/// Makes sure that a site's planner reads the text that it will be given.
+fn readable(sql: &str, catalog: &Catalog) -> Result<(), Refusal> {
+    let fault = |e: &dyn std::fmt::Display| {
+        let message = format!("the sites could not read the query that it comes to: {e}");
+        Refusal::new("planner", message.lines().next().unwrap_or_default())
+            .suggest("write its conditions in another way")
+    };
+    let parsed = Parser::new(&GenericDialect {})
+        .with_recursion_limit(catalog.options().sql_parser.recursion_limit.get())
+        .try_with_sql(sql)
+        .and_then(|mut parser| parser.parse_statement())
+        .map_err(|e| fault(&e))?;
+    let options = ParserOptions::new().with_parse_float_as_decimal(true);
+    let planner = SqlToRel::new_with_options(catalog, options);
+    let plan = planner.sql_statement_to_plan(parsed).map_err(|e| fault(&e.strip_backtrace()))?;
+    let analysed = Analyzer::new().execute_and_check(plan, catalog.options(), |_, _| {});
+    analysed.map(|_| ()).map_err(|e| fault(&e.strip_backtrace()))
 }
 
 /// Columns that a question reads.
