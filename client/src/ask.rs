@@ -91,7 +91,8 @@ pub(crate) fn ask(
     let ledger = question.check(&ledger)?;
     let opened = tacit_protocols::decode(plan, &opened).map_err(internal)?;
     let table = release(plan, &opened)?;
-    let reports = || question.reports.iter().enumerate().filter_map(|(i, r)| Some((i, r.as_ref()?)));
+    let reports =
+        || question.reports.iter().enumerate().filter_map(|(i, r)| Some((i, r.as_ref()?)));
     let receipt = RunReceipt {
         session: Digest(question.agreement.session).to_string(),
         study: plan.study,
@@ -230,8 +231,8 @@ impl Question<'_> {
         let mut cancelled = false;
         let farthest = AtomicU64::new(0);
         let ran = std::thread::scope(|scope| {
-            let worker = scope
-                .spawn(|| run(endpoint, session, prepared, &agreement, epochs, &cancel));
+            let worker =
+                scope.spawn(|| run(endpoint, session, prepared, &agreement, epochs, &cancel));
             while !worker.is_finished() {
                 if self.cancel.is_cancelled() && !cancelled {
                     cancelled = true;

@@ -197,14 +197,14 @@ impl Client {
             Some(engine) => Err(Error::NotAllowed {
                 what: format!("the study does not allow the engine {engine}; it allows {words}"),
             }),
-            None => allowed.into_iter().find(|engine| *engine != EngineKind::Clear).ok_or_else(|| {
-                Error::NotAllowed {
+            None => allowed.into_iter().find(|engine| *engine != EngineKind::Clear).ok_or_else(
+                || Error::NotAllowed {
                     what: format!(
                         "the study allows no engine that keeps secrets ({words}); name one with \
                          --engine to run it anyway"
                     ),
-                }
-            }),
+                },
+            ),
         }
     }
 

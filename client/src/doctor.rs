@@ -130,10 +130,8 @@ fn examine_study(path: &Path, study: &Study, key: Option<&KeyPair>, findings: &m
     let Some(key) = key else { return };
     let party = study.party_of(&key.public());
     match party {
-        Some(party) => findings.push(Finding::good(
-            "key",
-            format!("it is the key of {} {}", party.role, party.name),
-        )),
+        Some(party) => findings
+            .push(Finding::good("key", format!("it is the key of {} {}", party.role, party.name))),
         None => findings.push(Finding::bad(
             "key",
             format!("the key {} is no party's of this study", key.public()),
@@ -195,10 +193,8 @@ fn reach(endpoint: &Endpoint, party: &Party, study: Digest) -> Vec<Finding> {
     let round_trip = match endpoint.ping(&peer) {
         Ok(round_trip) => round_trip,
         Err(error) => {
-            let refused = matches!(
-                &error,
-                tacit_net::Error::Unreachable { fault: Fault::RefusedOurKey, .. }
-            );
+            let refused =
+                matches!(&error, tacit_net::Error::Unreachable { fault: Fault::RefusedOurKey, .. });
             let (side, fix) = if refused {
                 let fix = format!("compare the study here with the one at {name}");
                 (Side::Party(name.clone()), fix)

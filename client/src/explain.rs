@@ -53,11 +53,7 @@ pub(crate) fn allowed(study: &Study) -> Vec<EngineKind> {
     study.engines().names().iter().filter_map(|name| name.parse().ok()).collect()
 }
 
-fn of_engine(
-    prepared: &Prepared,
-    networks: &[Profile],
-    learns: Vec<Learns>,
-) -> EngineExplanation {
+fn of_engine(prepared: &Prepared, networks: &[Profile], learns: Vec<Learns>) -> EngineExplanation {
     let estimate = |profile: &Profile| Estimate {
         profile: profile.name.clone(),
         latency_ms: profile.latency_ms,

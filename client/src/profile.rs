@@ -29,30 +29,19 @@ pub struct Profile {
 impl Profile {
     /// Machines in one room: 0.1 ms one way, 10 Gbit/s.
     pub fn lan() -> Self {
-        Self {
-            name: "lan".into(),
-            latency_ms: 0.1,
-            mbit_per_s: 10_000.0,
-        }
+        Self { name: "lan".into(), latency_ms: 0.1, mbit_per_s: 10_000.0 }
     }
 
     /// Sites far apart: 20 ms one way, 100 Mbit/s.
     pub fn wan() -> Self {
-        Self {
-            name: "wan".into(),
-            latency_ms: 20.0,
-            mbit_per_s: 100.0,
-        }
+        Self { name: "wan".into(), latency_ms: 20.0, mbit_per_s: 100.0 }
     }
 
     /// Seconds that the joint part of a run with this bill is expected to take.
     pub fn seconds(&self, bill: &Bill) -> f64 {
-        let dearest = bill
-            .parties
-            .iter()
-            .map(|party| party.sent.max(party.received))
-            .max()
-            .unwrap_or(0) as f64;
+        let dearest =
+            bill.parties.iter().map(|party| party.sent.max(party.received)).max().unwrap_or(0)
+                as f64;
         bill.rounds as f64 * (self.latency_ms / 1e3 + ROUND_US / 1e6)
             + dearest * 8.0 / (self.mbit_per_s * 1e6)
             + dearest / COMPUTE_BYTES_PER_SECOND

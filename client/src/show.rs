@@ -18,7 +18,8 @@ pub(crate) fn show(study: &Study, statement: &Statement) -> Option<ResultTable> 
 
 fn tables(study: &Study) -> ResultTable {
     let rows = study.dictionary().tables.iter().map(|(name, table)| {
-        let counted = table.person.as_ref().map_or("records".to_owned(), |p| format!("persons ({p})"));
+        let counted =
+            table.person.as_ref().map_or("records".to_owned(), |p| format!("persons ({p})"));
         vec![
             text(name),
             ResultValue::exact(Value::Integer(table.columns.len() as i64)),

@@ -45,11 +45,7 @@ pub(crate) struct Talk {
 
 impl Talk {
     /// Begins a conversation with every party of `session` but the analyst.
-    pub fn begin(
-        endpoint: &Endpoint,
-        session: &SessionParties,
-        request: &Request,
-    ) -> Result<Self> {
+    pub fn begin(endpoint: &Endpoint, session: &SessionParties, request: &Request) -> Result<Self> {
         let message = session::encode(request)?;
         let conversations = Arc::new(Mutex::new(vec![None; session.parties.len()]));
         let (sender, events) = channel();

@@ -160,10 +160,9 @@ impl Config {
     /// What is wrong, for people.
     pub fn parse(text: &str, folder: &Path) -> Result<Self, String> {
         let mut config: Self = toml::from_str(text).map_err(|error| error.to_string())?;
-        for (name, value) in [
-            ("max_sessions", config.max_sessions),
-            ("max_local", config.max_local),
-        ] {
+        for (name, value) in
+            [("max_sessions", config.max_sessions), ("max_local", config.max_local)]
+        {
             if !(1..=256).contains(&value) {
                 return Err(format!("{name} = {value}: it must be from 1 to 256"));
             }
@@ -191,9 +190,7 @@ impl Config {
             tables: self.tables.clone(),
             refuse: self.refuse.clone(),
         };
-        std::iter::once(first)
-            .chain(self.also.iter().cloned())
-            .collect()
+        std::iter::once(first).chain(self.also.iter().cloned()).collect()
     }
 
     /// Folder for what must outlive a restart.

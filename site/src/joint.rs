@@ -80,14 +80,10 @@ impl Joint<'_> {
         let mut link = Mirror { inner: Counted::new(link), copy: ledger.clone() };
         let mut gate = Gate { joint: self, ledger, receipt: None, told: None, failed: None };
         let job = self.job;
-        let ran = tacit_mpc::run(
-            &job.circuit,
-            job.engine,
-            &job.roster,
-            &mut link,
-            inputs,
-            &mut |step| gate.pass(step),
-        );
+        let ran =
+            tacit_mpc::run(&job.circuit, job.engine, &job.roster, &mut link, inputs, &mut |step| {
+                gate.pass(step)
+            });
         if let Err(error) = ran {
             let failure = gate.failed.take().unwrap_or_else(|| failure::of_mpc(&error, session));
             return Err(told(failure, &mut link));
@@ -98,10 +94,8 @@ impl Joint<'_> {
             None => gate.write().map_err(|failure| told(failure, &mut link))?,
         };
         let ledger = link.inner.ledger();
-        let traffic = |peer: &tacit_net::Traffic| PeerTraffic {
-            sent: peer.sent,
-            received: peer.received,
-        };
+        let traffic =
+            |peer: &tacit_net::Traffic| PeerTraffic { sent: peer.sent, received: peer.received };
         Ok(SiteReport {
             rounds: ledger.rounds,
             peers: ledger.peers.iter().map(traffic).collect(),

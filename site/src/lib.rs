@@ -45,9 +45,9 @@ mod served;
 mod service;
 
 pub use config::{Config, Refuse, Serving};
-pub use tacit_sql::Source;
 pub use error::{Error, Result};
 pub use service::{Ready, Serves, Site};
+pub use tacit_sql::Source;
 
 /// Stops a service; cloned freely, from any thread.
 #[derive(Clone, Debug, Default)]

@@ -4,9 +4,7 @@ use std::time::{Duration, Instant};
 
 use tacit_governance::{
     Outcome, Party,
-    session::{
-        Ask, Code, Failure, LARGEST_SQL, Mismatch, Phase, Reply, SiteReport,
-    },
+    session::{Ask, Code, Failure, LARGEST_SQL, Mismatch, Phase, Reply, SiteReport},
 };
 use tacit_mpc::Column;
 use tacit_plan::Digest;
@@ -25,17 +23,12 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(3600);
 
 /// Answers one question of `analyst` to the end.
-pub(crate) fn answer(
-    shared: &Shared,
-    served: &Served,
-    analyst: &Party,
-    ask: &Ask,
-    asker: &Asker,
-) {
+pub(crate) fn answer(shared: &Shared, served: &Served, analyst: &Party, ask: &Ask, asker: &Asker) {
     let notes = Notes::new(&shared.book, served, ask, analyst);
     let session = Digest(ask.session).short();
     let considered = if ask.sql.len() > LARGEST_SQL {
-        let what = format!("the question has {} bytes; at most {LARGEST_SQL} are read", ask.sql.len());
+        let what =
+            format!("the question has {} bytes; at most {LARGEST_SQL} are read", ask.sql.len());
         Err(Failure::new(Code::Query, what))
     } else {
         served.consider(ask, analyst, shared.epoch, &shared.book)

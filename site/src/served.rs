@@ -133,8 +133,7 @@ impl Served {
             .map_err(fail(Code::Policy))?;
         let job = build(plan, session, me, ask, epoch)?;
         if !ask.dry_run {
-            book.debit(&analyst.name, ask.session, self.per_day, now)
-                .map_err(fail(Code::Quota))?;
+            book.debit(&analyst.name, ask.session, self.per_day, now).map_err(fail(Code::Quota))?;
         }
         Ok(job)
     }
@@ -173,9 +172,7 @@ fn build(
         compute: session.compute.clone(),
         dealer: session.dealer,
     };
-    engine
-        .check(&roster)
-        .map_err(|error| Failure::new(Code::Policy, error.to_string()))?;
+    engine.check(&roster).map_err(|error| Failure::new(Code::Policy, error.to_string()))?;
     let parties = Parties { holders: session.holders.clone(), analyst: session.analyst };
     let internal = |error: &dyn std::fmt::Display| Failure::new(Code::Internal, error.to_string());
     let written = tacit_protocols::circuit(&plan, &parties).map_err(|error| internal(&error))?;

@@ -19,12 +19,7 @@ use tacit_plan::Digest;
 use tokio::runtime::Runtime;
 
 use crate::{
-    Config, Error, Result, Shutdown,
-    asker::Asker,
-    book::Book,
-    epoch,
-    places::Places,
-    query,
+    Config, Error, Result, Shutdown, asker::Asker, book::Book, epoch, places::Places, query,
     served::Served,
 };
 
