@@ -25,7 +25,7 @@ pub const READY: &str = "ready";
 const START: Duration = Duration::from_secs(300);
 
 /// How long a party may take to end after SIGTERM, before SIGKILL.
-const STOP: Duration = Duration::from_secs(5);
+const STOP: Duration = Duration::from_secs(8);
 
 /// A party's folder, with `site.toml`, `pid` and `log` in it.
 #[derive(Clone, Debug)]
@@ -78,6 +78,10 @@ impl Party {
         let path = self.log();
         let log = OpenOptions::new().create(true).append(true).open(&path);
         let log = log.map_err(|e| Failure::file(&path, &e))?;
+        // What a party that was killed left behind goes with its next start.
+        let temporary = self.folder.join("tmp");
+        let _ = std::fs::remove_dir_all(&temporary);
+        std::fs::create_dir_all(&temporary).map_err(|e| Failure::file(&temporary, &e))?;
         let program = std::env::current_exe()?;
         let mut command = Command::new(program);
         command.args(["site", "serve", "--config"]).arg(self.config());
@@ -86,6 +90,7 @@ impl Party {
             command.arg("--exit-with-parent");
         }
         let mut child = command
+            .env("TMPDIR", &temporary)
             .stdin(if tied { Stdio::piped() } else { Stdio::null() })
             .stdout(Stdio::piped())
             .stderr(log)
@@ -106,13 +111,18 @@ impl Party {
         Ok(Starting { party: self.clone(), child, ready })
     }
 
-    /// Ends the running process: politely, then not. `false` if none was running.
-    pub fn stop(&self) -> bool {
-        let Some(pid) = self.running() else {
-            let _ = std::fs::remove_file(self.pid_file());
-            return false;
-        };
-        signal(pid, Signal::TERM);
+    /// Asks the running process to end; `None` if none is running.
+    pub fn ask_to_end(&self) -> Option<u32> {
+        let pid = self.running();
+        match pid {
+            Some(pid) => signal(pid, Signal::TERM),
+            None => self.forget(),
+        }
+        pid
+    }
+
+    /// Waits for the end of a process that was asked to end, and ends it if that takes too long.
+    pub fn end(&self, pid: u32) {
         let deadline = Instant::now() + STOP;
         while self.is_ours(pid) && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(10));
@@ -120,8 +130,11 @@ impl Party {
         if self.is_ours(pid) {
             signal(pid, Signal::KILL);
         }
+        self.forget();
+    }
+
+    fn forget(&self) {
         let _ = std::fs::remove_file(self.pid_file());
-        true
     }
 
     /// The last lines of the log.
@@ -189,14 +202,14 @@ impl Tied {
     /// Lets the process go on after this one.
     pub fn release(self) {}
 
-    /// Asks the process to end; [`Tied::end`] waits for it.
+    /// Asks the process to end; [`Tied::end`] waits for it. Asked twice, a party ends at once and
+    /// leaves its temporary files.
     pub fn ask_to_end(&self) {
         signal(self.child.id(), Signal::TERM);
     }
 
-    /// Ends the process and waits for its end.
+    /// Waits for the end of a process that was asked to end, and ends it if that takes too long.
     pub fn end(&mut self) {
-        self.ask_to_end();
         let deadline = Instant::now() + STOP;
         while Instant::now() < deadline {
             if !matches!(self.child.try_wait(), Ok(None)) {

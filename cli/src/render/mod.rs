@@ -9,7 +9,7 @@ pub mod json;
 pub mod markdown;
 pub mod number;
 #[cfg(test)]
-mod samples;
+pub mod samples;
 pub mod table;
 pub mod value;
 

@@ -163,7 +163,7 @@ fn ask(
         return Err(Failure::new(Exit::Differs, "differs", "the answer has no receipt"));
     };
     context.print(&costs(receipt, context))?;
-    context.print(&learned(&explanation, first))?;
+    context.print(&learned(&explanation, first, context.terminal.width))?;
     if receipt.bill != receipt.ledger {
         let message = "the bill differs from the ledger";
         return Err(Failure::new(Exit::Differs, "differs", message));
@@ -221,7 +221,7 @@ fn costs(receipt: &RunReceipt, context: &Context) -> String {
     let table = render::table::words(&header, &rows, &[1, 2, 3, 4], &context.terminal);
     format!(
         "  engine        {} ({})\n  rounds        {} billed, {} counted\n  \
-         time          local {}, joint {}, in all {}\n  bytes\n{}",
+         time          local {}, joint {}, in all {}\n  bytes\n{}\n",
         receipt.engine,
         receipt.security,
         bill.rounds,
@@ -234,14 +234,36 @@ fn costs(receipt: &RunReceipt, context: &Context) -> String {
 }
 
 /// Who learned what; at length the first time.
-fn learned(explanation: &Explanation, first: bool) -> String {
-    let mut text = String::from("\n  learned\n");
-    for learns in &explanation.learns {
-        let what = if first { &learns.what[..] } else { learns.what.get(..1).unwrap_or_default() };
-        let what = what.join("; ");
-        text += &format!("    {:<10} {what}\n", learns.who);
+fn learned(explanation: &Explanation, first: bool, width: usize) -> String {
+    let mut text = String::from("  learned\n");
+    let shown = if first { explanation.learns.len() } else { 2 };
+    for learns in explanation.learns.iter().take(shown) {
+        text += &format!("    {}\n", learns.who);
+        for what in learns.what.iter().take(if first { 9 } else { 2 }) {
+            text += &wrapped(what, "      - ", width.min(100));
+        }
     }
     text
+}
+
+/// A sentence in lines of at most `width`, hanging under its bullet.
+fn wrapped(text: &str, bullet: &str, width: usize) -> String {
+    let mut lines = String::from(bullet);
+    let mut column = bullet.chars().count();
+    let indent = column;
+    for (i, word) in text.split_whitespace().enumerate() {
+        let length = word.chars().count();
+        if i > 0 && column + 1 + length > width {
+            lines += &format!("\n{:indent$}", "");
+            column = indent;
+        } else if i > 0 {
+            lines.push(' ');
+            column += 1;
+        }
+        lines += word;
+        column += length;
+    }
+    lines + "\n"
 }
 
 fn heading(text: &str, context: &Context) -> String {

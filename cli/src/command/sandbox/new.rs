@@ -154,10 +154,9 @@ fn usage(message: &str) -> Failure {
 
 fn summary(sandbox: &Sandbox, order: &Order) -> String {
     let mut text = format!("wrote {}\n", sandbox.folder.display());
-    for (site, tables) in &sandbox.facts.rows {
-        let rows = tables
-            .iter()
-            .map(|(table, rows)| format!("{table} {}", number::plural(*rows, "row", "rows")));
+    for site in &sandbox.facts.sites {
+        let tables = sandbox.facts.rows.get(site).into_iter().flatten();
+        let rows = tables.map(|(table, rows)| format!("{table} {}", number::plural(*rows, "row", "rows")));
         text += &format!("  sites/{site}: {}\n", rows.collect::<Vec<_>>().join(", "));
     }
     if sandbox.facts.dealer {
@@ -166,7 +165,7 @@ fn summary(sandbox: &Sandbox, order: &Order) -> String {
     }
     text += "  analyst: the key to ask with\n";
     text += &format!(
-        "  study.toml: signed by {}; one table for each of: {}\n",
+        "  study.toml: signed by {}; tables: {}\n",
         order.sites.join(", "),
         order.tables.iter().map(|table| table.name.as_str()).collect::<Vec<_>>().join(", ")
     );
