@@ -120,6 +120,7 @@ async fn execute(data: DataFrame) -> Result<datafusion::execution::SendableRecor
 }
 
 /// The engine's failure, in words that hold no value.
+#[allow(clippy::needless_pass_by_value, reason = "it is handed to map_err")]
 fn failed(error: DataFusionError) -> Error {
     let kind = match error.find_root() {
         DataFusionError::ResourcesExhausted(_) => {

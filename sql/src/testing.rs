@@ -355,9 +355,10 @@ impl Question {
         }
         for i in 0..=dice.below(3) {
             let argument = *dice.pick(&ARGUMENTS);
-            let filter = match dice.once_in(3) {
-                true => format!(" FILTER (WHERE {})", dice.pick(&CONDITIONS)),
-                false => String::new(),
+            let filter = if dice.once_in(3) {
+                format!(" FILTER (WHERE {})", dice.pick(&CONDITIONS))
+            } else {
+                String::new()
             };
             let (aggregate, counted) = match dice.below(4) {
                 0 => ("COUNT(*)".to_owned(), "*"),

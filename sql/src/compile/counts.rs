@@ -91,22 +91,22 @@ impl Rows {
         !filters.is_empty() && domain::implies(&narrow, &missing, table, TRIED) == Some(true)
     }
 
-    /// `WHERE`-like text of the conditions, joined by AND.
-    pub(super) fn text(&self) -> Result<String> {
-        joined(&self.exprs())
+    /// Text of the conditions, to stand beside AND.
+    fn text(&self) -> Result<String> {
+        let all = self.exprs().into_iter().map(text::operand);
+        Ok(all.collect::<Result<Vec<_>>>()?.join(" AND "))
     }
 
     /// The number of these rows, as SQL; of distinct persons if the table names them.
     pub(super) fn count(&self, person: Option<&str>) -> Result<String> {
         let mut conditions = self.exprs();
-        let counted = match person {
-            Some(person) => format!("DISTINCT {}", text::name(person)),
-            None => {
-                let at = conditions.iter().position(|c| matches!(c, Expr::IsNotNull(_)));
-                match at.map(|at| conditions.remove(at)) {
-                    Some(Expr::IsNotNull(inner)) => text::sql(inner)?,
-                    _ => "*".into(),
-                }
+        let counted = if let Some(person) = person {
+            format!("DISTINCT {}", text::name(person))
+        } else {
+            let at = conditions.iter().position(|c| matches!(c, Expr::IsNotNull(_)));
+            match at.map(|at| conditions.remove(at)) {
+                Some(Expr::IsNotNull(inner)) => text::sql(inner)?,
+                _ => "*".into(),
             }
         };
         if conditions.is_empty() {
@@ -124,10 +124,8 @@ impl Rows {
             // `(a AND b) IS NOT TRUE` and `a AND b IS NOT TRUE` for the same column.
             several => format!("NOT coalesce({}, FALSE)", joined(several)?),
         };
-        let conditions = match self.is_all() {
-            true => outside,
-            false => format!("{} AND {outside}", self.text()?),
-        };
+        let conditions =
+            if self.is_all() { outside } else { format!("{} AND {outside}", self.text()?) };
         Ok(format!("count(DISTINCT {}) FILTER (WHERE {conditions})", text::name(person)))
     }
 }

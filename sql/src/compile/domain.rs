@@ -223,7 +223,7 @@ pub(super) fn implies(
     let mut holding = true;
     let run = space.run(&exprs, |results| {
         let (n, w) = results.split_at(narrow.len());
-        let rows = results.first().map_or(0, |first| first.len());
+        let rows = results.first().map_or(0, Array::len);
         holding = (0..rows)
             .all(|row| !n.iter().all(|c| holds(c, row)) || w.iter().all(|c| holds(c, row)));
         holding

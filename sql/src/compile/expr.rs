@@ -125,11 +125,7 @@ impl Safe<'_> {
             }),
             Expr::InList(list) => {
                 let items = list.list.into_iter().map(|item| *self.bare(Box::new(item)));
-                Expr::InList(InList {
-                    list: items.collect(),
-                    expr: self.bare(list.expr),
-                    ..list
-                })
+                Expr::InList(InList { list: items.collect(), expr: self.bare(list.expr), ..list })
             }
             node @ (Expr::Not(_)
             | Expr::IsNull(_)
@@ -189,7 +185,7 @@ impl Safe<'_> {
         {
             let wrong = || {
                 let wanted = text::data_type(&target).unwrap_or_else(|_| target.to_string());
-                Refusal::new("type", format!("{value:#} cannot be read as {wanted}"))
+                Refusal::new("type", format!("'{value}' cannot be read as {wanted}"))
             };
             let cast = value.cast_to(&target).map_err(|_| wrong())?;
             if cast.is_null() && !value.is_null() {
@@ -244,6 +240,7 @@ impl Safe<'_> {
 
     /// One side of a comparison without a conversion that loses nothing: the engine makes it
     /// again, and the text is plainer without.
+    #[allow(clippy::unnecessary_box_returns, reason = "it goes back to where it was")]
     fn bare(&self, side: Box<Expr>) -> Box<Expr> {
         let Expr::TryCast(cast) = side.as_ref() else {
             return side;
@@ -277,10 +274,11 @@ impl Safe<'_> {
                 ));
             }
             Expr::Literal(..) => return Ok(divisor),
-            Expr::ScalarFunction(call) if call.func.name() == "nullif" => {
-                if call.args.get(1) == Some(&Expr::Literal(zero.clone(), None)) {
-                    return Ok(divisor);
-                }
+            Expr::ScalarFunction(call)
+                if call.func.name() == "nullif"
+                    && call.args.get(1) == Some(&Expr::Literal(zero.clone(), None)) =>
+            {
+                return Ok(divisor);
             }
             _ => {}
         }

@@ -84,6 +84,9 @@ fn whole(kind: &DataType) -> Option<Interval> {
     }
 }
 
+/// More days than lie between any two dates that a dictionary and literal steps can reach.
+const DAYS: i128 = 1 << 27;
+
 /// Ranges over one schema.
 pub(super) struct Ranges<'a> {
     pub(super) schema: &'a DFSchema,
@@ -121,9 +124,18 @@ impl Ranges<'_> {
                 }
                 negated
             }
-            Expr::BinaryExpr(BinaryExpr { op, .. }) => {
+            Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
+                let date = |side: &Expr| {
+                    side.get_type(self.schema).is_ok_and(|kind| kind == DataType::Date32)
+                };
                 let (Some(left), Some(right)) = (known[0], known[1]) else {
-                    return Err(overflow());
+                    // Days between two dates.
+                    return match *op {
+                        Operator::Minus if date(left) && date(right) => {
+                            Ok(Some(Interval::new(-DAYS, DAYS, 0)))
+                        }
+                        _ => Err(overflow()),
+                    };
                 };
                 let range = operate(*op, left, right, whole.scale).ok_or_else(overflow)?;
                 if !range.within(whole) {

@@ -222,21 +222,26 @@ fn plan_error(message: &str, dictionary: &Dictionary, source: &Source) -> Refusa
         return parse::unknown_table(quoted, dictionary).at(place);
     }
     if message.starts_with("Invalid function") {
-        let refusal = Refusal::new("unknown_function", format!("there is no function {quoted:?}"));
-        let known = expr::FUNCTIONS.into_iter().chain(["count", "sum", "avg"]);
-        return match nearest(quoted, known.clone()) {
-            Some(name) => refusal.suggest(format!("did you mean {name:?}?")),
-            None => {
-                let all: Vec<&str> = known.collect();
-                refusal.suggest(format!("there are: {}", all.join(", ")))
-            }
-        }
-        .at(place);
+        let known: Vec<&str> = expr::FUNCTIONS.into_iter().chain(["count", "sum", "avg"]).collect();
+        let near = nearest(quoted, known.iter().copied());
+        let suggestion = near.map(|name| format!("did you mean {name:?}?"));
+        let suggestion = suggestion.unwrap_or_else(|| format!("there are: {}", known.join(", ")));
+        let message = format!("there is no function {quoted:?}");
+        return Refusal::new("unknown_function", message).suggest(suggestion).at(place);
     }
     if message.contains("must be in GROUP BY") || message.contains("GROUP BY clause") {
-        let message = message.lines().next().unwrap_or_default();
-        return Refusal::new("not_grouped", message.trim_end_matches('.'))
+        let column = message.split('"').nth(1).unwrap_or_default();
+        let column = column.rsplit('.').next().unwrap_or_default();
+        let message = format!("the column {column:?} is neither in GROUP BY nor in an aggregate");
+        return Refusal::new("not_grouped", message)
             .suggest("name it in GROUP BY, or put it into COUNT, SUM or AVG")
+            .at(source.place(column));
+    }
+    if message.contains("failed to match any signature") || message.contains("No function matches")
+    {
+        let message = format!("{} does not take arguments of these types", quoted.to_uppercase());
+        return Refusal::new("type", message)
+            .suggest("CAST them: SUM and AVG take numbers")
             .at(place);
     }
     expr::type_error(message).at(place)
@@ -366,9 +371,10 @@ fn local(
 ) -> Result<Vec<LocalQuery>, Refusal> {
     let from = text::name(name);
     let filters: Vec<_> = shape.filters.iter().collect();
-    let wheres = match filters.is_empty() {
-        true => String::new(),
-        false => format!(" WHERE {}", counts::joined(&filters)?),
+    let wheres = if filters.is_empty() {
+        String::new()
+    } else {
+        format!(" WHERE {}", counts::joined(&filters)?)
     };
     let items = |rows: Rows| {
         let inputs = rules.inputs.iter();
@@ -379,16 +385,14 @@ fn local(
     let named = named.map(|(i, key)| format!("{} AS k{i}", key.expression));
     let all: Vec<String> = named.chain(items(Rows::Cells)).collect();
     let groups: Vec<String> = (shape.keys.iter().zip(keys).enumerate())
-        .map(|(i, (key, written))| match columns(key).is_empty() {
+        .map(|(i, (key, written))| {
             // A bare number in GROUP BY is a position.
-            true => (i + 1).to_string(),
-            false => written.expression.clone(),
+            let bare = columns(key).is_empty();
+            if bare { (i + 1).to_string() } else { written.expression.clone() }
         })
         .collect();
-    let group_by = match groups.is_empty() {
-        true => String::new(),
-        false => format!(" GROUP BY {}", groups.join(", ")),
-    };
+    let group_by =
+        if groups.is_empty() { String::new() } else { format!(" GROUP BY {}", groups.join(", ")) };
     let mut local = vec![LocalQuery {
         rows: Rows::Cells,
         sql: format!("SELECT {} FROM {from}{wheres}{group_by}", all.join(", ")),

@@ -41,6 +41,7 @@ impl Source {
     pub(super) fn place(&self, word: &str) -> Option<Place> {
         let is = |token: &&TokenWithSpan| match &token.token {
             Token::Word(w) => w.value.eq_ignore_ascii_case(word),
+            Token::SingleQuotedString(text) => text == word,
             _ => false,
         };
         self.tokens.iter().find(is).and_then(|token| of(token.span))
@@ -93,7 +94,7 @@ pub(super) fn parse(sql: &str, dictionary: &Dictionary) -> Result<(Parsed, Sourc
         .with_recursion_limit(DEEPEST)
         .with_tokens_with_locations(tokens)
         .parse_statements()
-        .map_err(|error| syntax(error).at(end(sql)))?;
+        .map_err(|error| syntax(error).at(Some(end(sql))))?;
     if statements.len() > 1 {
         let refusal = Refusal::new("several_statements", "one statement at a time, please")
             .at(of(statements[1].span()));
@@ -124,13 +125,13 @@ pub(super) fn parse(sql: &str, dictionary: &Dictionary) -> Result<(Parsed, Sourc
 }
 
 /// Behind the last character.
-fn end(sql: &str) -> Option<Place> {
+fn end(sql: &str) -> Place {
     let sql = sql.trim_end();
-    Some(Place {
+    Place {
         line: sql.lines().count().max(1),
         column: sql.lines().last().map_or(0, |line| line.chars().count()) + 1,
         length: 1,
-    })
+    }
 }
 
 /// A syntax error with its place, which the parser writes behind its message.

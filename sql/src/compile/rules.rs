@@ -142,7 +142,7 @@ impl Rules<'_> {
             self.made.push(made);
         }
         if self.grouped {
-            self.presence = Some(self.number(Number {
+            self.presence = Some(self.number(&Number {
                 expression: "count(*)".into(),
                 value: None,
                 count: group,
@@ -216,10 +216,15 @@ impl Rules<'_> {
         let written = text::sql(expr)?;
         let kind = expr.get_type(self.schema).map_err(|e| inside(&e))?;
         if kind.is_floating() {
-            let message = format!("{name} of the floating-point expression {written}");
-            return Err(Refusal::new("floating", format!("{message} is not supported")).suggest(
-                format!("its result would depend on the order of the rows; try {name}(CAST({written} AS DECIMAL(18,2)))"),
-            ));
+            let inner = match expr {
+                Expr::TryCast(cast) => text::sql(&cast.expr)?,
+                _ => "...".to_owned(),
+            };
+            let message = format!("{name} of a floating-point expression is not supported");
+            return Err(Refusal::new("floating", message).suggest(format!(
+                "its result would depend on the order of the rows; \
+                 try {name}(CAST({inner} AS DECIMAL(18,2)))"
+            )));
         }
         let range = Ranges { schema: self.schema, columns: self.ranges }.of(expr)?;
         let Some(range) = range else {
@@ -242,9 +247,10 @@ impl Rules<'_> {
         if let Some(step) = self.disclosure.rounding {
             let few = values.is_some();
             if aggregate.function == Function::Avg || few {
-                let why = match few {
-                    true => format!("{written} takes at most two values, so the sum is a count"),
-                    false => "a mean opens its exact count".to_owned(),
+                let why = if few {
+                    format!("{written} takes at most two values, so the sum is a count")
+                } else {
+                    "a mean opens its exact count".to_owned()
                 };
                 let message = format!("{name} is not supported where counts are rounded to {step}");
                 return Err(Refusal::new("rounding", format!("{message}: {why}"))
@@ -293,10 +299,8 @@ impl Rules<'_> {
             }
             _ => ScalarValue::Int64(Some(i64::try_from(n).ok()?)).cast_to(&kind).ok(),
         };
-        let both: Vec<ScalarValue> = match few {
-            true => (range.low..=range.high).filter_map(at).collect(),
-            false => Vec::new(),
-        };
+        let both: Vec<ScalarValue> =
+            if few { (range.low..=range.high).filter_map(at).collect() } else { Vec::new() };
         Ok(few.then_some(both))
     }
 
@@ -373,7 +377,7 @@ impl Rules<'_> {
             _ => Some(self.count(&subject.rows, None)?),
         };
         let count = records.map(|records| {
-            self.number(Number {
+            self.number(&Number {
                 expression: match subject.function {
                     Function::Count => subject.text.clone(),
                     _ => self.inputs[records].expression.clone(),
@@ -385,7 +389,7 @@ impl Rules<'_> {
             })
         });
         let sum = subject.sum.map(|(input, scale)| {
-            let number = self.number(Number {
+            let number = self.number(&Number {
                 expression: subject.text.clone(),
                 value: Some(input),
                 count: contributing,
@@ -406,7 +410,7 @@ impl Rules<'_> {
         })
     }
 
-    fn number(&mut self, number: Number) -> usize {
+    fn number(&mut self, number: &Number) -> usize {
         let same = |other: &Number| {
             other.value == number.value
                 && other.count == number.count

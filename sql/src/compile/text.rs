@@ -41,6 +41,11 @@ pub(super) fn sql(expr: &Expr) -> Result<String> {
     sql_with(expr, &name)
 }
 
+/// An expression as SQL that can stand beside AND.
+pub(super) fn operand(expr: &Expr) -> Result<String> {
+    Writer { column: &name }.write(expr, 2)
+}
+
 /// An expression as SQL, its columns written by `column`.
 pub(super) fn sql_with(expr: &Expr, column: &dyn Fn(&str) -> String) -> Result<String> {
     Writer { column }.write(expr, 0)
@@ -55,7 +60,7 @@ pub(super) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
-// Binding strength: OR 1, AND 2, NOT 3, comparison 4, IS and the like 5, + - 6, * / % 7, unary 8.
+// Binding strength: IS DISTINCT FROM 0 (the parser takes all that follows for its right side), OR 1, AND 2, NOT 3, comparison 4, IS and the like 5, + - 6, * / % 7, unary 8.
 fn strength(op: Operator) -> Option<(u8, &'static str)> {
     Some(match op {
         Operator::Or => (1, "OR"),
@@ -66,8 +71,8 @@ fn strength(op: Operator) -> Option<(u8, &'static str)> {
         Operator::LtEq => (4, "<="),
         Operator::Gt => (4, ">"),
         Operator::GtEq => (4, ">="),
-        Operator::IsDistinctFrom => (4, "IS DISTINCT FROM"),
-        Operator::IsNotDistinctFrom => (4, "IS NOT DISTINCT FROM"),
+        Operator::IsDistinctFrom => (0, "IS DISTINCT FROM"),
+        Operator::IsNotDistinctFrom => (0, "IS NOT DISTINCT FROM"),
         Operator::Plus => (6, "+"),
         Operator::Minus => (6, "-"),
         Operator::Multiply => (7, "*"),
@@ -99,7 +104,7 @@ impl Writer<'_> {
                 // sides of a comparison).
                 let (l, r) = match op {
                     Operator::And | Operator::Or => (own, own + 1),
-                    _ if own == 4 => (6, 6),
+                    _ if own == 4 || own == 0 => (6, 6),
                     Operator::StringConcat => (9, 9),
                     _ => (own, own + 1),
                 };
@@ -148,10 +153,8 @@ impl Writer<'_> {
                 let null = |e: &Expr| matches!(e, Expr::Literal(value, _) if value.is_null());
                 let typed = case.when_then_expr.iter().any(|(_, then)| !null(then));
                 for (when, then) in &case.when_then_expr {
-                    let then = match typed && null(then) {
-                        true => "NULL".to_owned(),
-                        false => self.write(then, 0)?,
-                    };
+                    let then =
+                        if typed && null(then) { "NULL".to_owned() } else { self.write(then, 0)? };
                     text = format!("{text} WHEN {} THEN {then}", self.write(when, 0)?);
                 }
                 if let Some(otherwise) = case.else_expr.as_ref().filter(|e| !typed || !null(e)) {

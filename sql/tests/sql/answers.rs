@@ -35,6 +35,19 @@ async fn answers_are_in_the_order_of_the_pooled_answer() {
         "SELECT COUNT(*), SUM(los), COUNT(age), COUNT(CASE WHEN age > 64 THEN 1 END) \
          FROM encounters WHERE sex = 'nobody'",
         "SELECT ward FROM encounters GROUP BY ward ORDER BY ward",
+        "SELECT 'all' AS label, COUNT(*) AS n FROM encounters GROUP BY label",
+        "SELECT SUM(admitted - DATE '2019-01-01') AS days, COUNT(*) FROM encounters",
+        "SELECT 2 AS a, 1 AS b, sex AS c, COUNT(*) AS n FROM encounters GROUP BY 1, 2, 3 ORDER BY c",
+        "SELECT bmi, COUNT(*) AS n FROM encounters GROUP BY bmi ORDER BY n DESC, bmi LIMIT 7",
+        "SELECT COUNT(*) AS n FROM encounters WHERE CAST(age AS VARCHAR) LIKE '4%' OR \
+         (ward IS DISTINCT FROM 'east') AND (sex IS NULL) IS NOT TRUE OR -(-delta) = 3",
+        "SELECT sex || '/' || ward AS both, AVG(los) AS l FROM encounters GROUP BY both ORDER BY 1",
+        "SELECT CASE age / 30 WHEN 0 THEN 'a' WHEN 1 THEN 'b' END AS band, SUM(-los) AS l \
+         FROM encounters GROUP BY band ORDER BY band",
+        "SELECT SUM(CAST(cost * 100 AS BIGINT) % 7) AS s, SUM(cost / 3) AS t, \
+         SUM(bmi * bmi - 0.5) AS u, SUM(CAST(bmi AS DECIMAL(9,3))) AS v FROM encounters",
+        "SELECT EXTRACT(DOW FROM seen) AS d, EXTRACT(WEEK FROM seen) AS w, COUNT(*) AS n \
+         FROM encounters WHERE date_part('hour', seen) >= 12 GROUP BY d, w ORDER BY d, w",
         "SELECT COUNT(*) + 1 AS more, 'x' AS label FROM encounters",
         "SELECT date_trunc('year', admitted) AS y, COUNT(*) AS n FROM encounters GROUP BY y \
          ORDER BY y",

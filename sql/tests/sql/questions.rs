@@ -191,7 +191,7 @@ fn refusals_say_what_and_why_and_what_would_work() {
         ("SELECT age, COUNT(*) FROM encounters GROUP BY sex", "not_grouped", "age", "GROUP BY"),
         ("SELECT COUNT(*) FROM encounters WHERE COUNT(*) > 3", "", "", ""),
         ("SELECT SUM(sex) FROM encounters", "", "", ""),
-        ("SELECT COUNT(*) FROM encounters WHERE age > 'old'", "type", "old", ""),
+        ("SELECT COUNT(*) FROM encounters WHERE age > 'old'", "type", "'old'", ""),
         ("SELECT COUNT(*) FROM encounters WHERE admitted > '2020-13-01'", "type", "2020-13-01", ""),
         ("SELECT COUNT(*) FROM encounters WHERE age", "", "", ""),
         ("SELECT SUM(pid * pid * pid * pid) FROM encounters", "overflow", "overflow", "CAST"),
@@ -238,9 +238,8 @@ fn refusals_say_what_and_why_and_what_would_work() {
         ),
     ];
     for (sql, code, message, suggestion) in cases {
-        let refusal = match statement(sql) {
-            Err(refusal) => refusal,
-            Ok(_) => panic!("{sql} is not refused"),
+        let Err(refusal) = statement(sql) else {
+            panic!("{sql} is not refused");
         };
         let said = format!("{sql}\n  {}: {refusal}", refusal.code);
         if std::env::var_os("TACIT_SHOW").is_some() {

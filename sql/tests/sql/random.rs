@@ -19,7 +19,7 @@ fn types(table: &ResultTable) -> Vec<Type> {
 
 #[tokio::test]
 async fn joint_answers_equal_pooled_answers() {
-    let cases = number("TACIT_RANDOM_SQL", 40);
+    let cases = number("TACIT_RANDOM_SQL", 15);
     let first = number("TACIT_RANDOM_SEED", 1);
     let mut open = Disclosure::profile("default").unwrap();
     open.threshold = 1;
