@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant},
 };
 
@@ -10,9 +9,10 @@ use tacit_governance::{
     SessionParties, Timestamp, mixed_epoch,
     session::{Agreement, Ask, PROTOCOL_VERSION, Phase, Reply, Request, SiteReport},
 };
+use tacit_mpc::EngineKind;
 use tacit_net::{
     Counted, Ledger,
-    quic::{Endpoint, LinkOptions, Options, QuicLink, SecretKey},
+    quic::{Endpoint, LinkOptions, QuicLink},
 };
 use tacit_plan::{Digest, Plan};
 
@@ -31,7 +31,7 @@ const CONNECT: Duration = Duration::from_secs(5);
 const MEET: Duration = Duration::from_secs(6);
 
 /// How long a party may compute in one round.
-const ROUND: Duration = Duration::from_secs(60);
+const ROUND: Duration = Duration::from_mins(1);
 
 /// How often the caller's switch is looked at.
 const TICK: Duration = Duration::from_millis(50);
@@ -61,8 +61,8 @@ pub(crate) fn ask(
     cancel: &Cancel,
 ) -> Result<Answer> {
     let begin = Instant::now();
-    let prepared = Prepared::new(plan, session.engine.parse().map_err(usage)?, session)?;
-    let endpoint = endpoint(client)?;
+    let prepared = Prepared::new(plan, engine(session)?, session)?;
+    let endpoint = client.endpoint(CONNECT)?;
     let agreement = agreement(plan, session, &prepared)?;
     let request = request(plan, &agreement, false);
     let talk = Talk::begin(&endpoint, session, &request)?;
@@ -119,8 +119,8 @@ pub(crate) fn ask(
 
 /// Asks every party whether it would take part.
 pub(crate) fn dry_run(client: &Client, plan: &Plan, session: &SessionParties) -> Result<DryRun> {
-    let prepared = Prepared::new(plan, session.engine.parse().map_err(usage)?, session)?;
-    let endpoint = endpoint(client)?;
+    let prepared = Prepared::new(plan, engine(session)?, session)?;
+    let endpoint = client.endpoint(CONNECT)?;
     let agreement = agreement(plan, session, &prepared)?;
     let talk = Talk::begin(&endpoint, session, &request(plan, &agreement, true))?;
     let mut said: Vec<Option<Result<(), String>>> = vec![None; session.parties.len()];
@@ -128,7 +128,7 @@ pub(crate) fn dry_run(client: &Client, plan: &Plan, session: &SessionParties) ->
     while talk.parties.iter().any(|&index| said[index].is_none()) && Instant::now() < end {
         let Some((index, event)) = talk.next(TICK) else { continue };
         let word = match event {
-            Event::Reached => continue,
+            Event::Reached | Event::Ran => continue,
             Event::Said(reply) => match *reply {
                 Reply::Accepted { agreement: theirs, .. } => {
                     agreement.compare(&theirs).map_err(|mismatch| mismatch.to_string())
@@ -223,28 +223,31 @@ impl Question<'_> {
         epochs: &[u64],
         progress: &mut dyn FnMut(Progress),
     ) -> Result<(Opened, Ledger)> {
-        let total = Cost::of_bill(&self.prepared.bill, &[]);
-        let rounds = total.rounds;
+        let rounds = self.prepared.bill.rounds;
         let total: u64 = self.prepared.bill.parties.iter().map(|party| party.sent).sum();
         let (session, prepared, agreement) = (self.session, self.prepared, self.agreement.clone());
         let cancel = self.cancel.clone();
         let mut cancelled = false;
-        let farthest = AtomicU64::new(0);
+        let mut farthest = 0;
         let ran = std::thread::scope(|scope| {
-            let worker =
-                scope.spawn(|| run(endpoint, session, prepared, &agreement, epochs, &cancel));
+            let done = self.talk.sender();
+            let worker = scope.spawn(move || {
+                let ran = run(endpoint, session, prepared, &agreement, epochs, &cancel);
+                let _ = done.send((session.analyst, Event::Ran));
+                ran
+            });
             while !worker.is_finished() {
                 if self.cancel.is_cancelled() && !cancelled {
                     cancelled = true;
                     self.talk.tell_all(&Request::Cancel);
                 }
-                // Short, because nothing wakes this thread when the other one is done.
-                let Some((index, event)) = self.talk.next(Duration::from_millis(1)) else {
-                    continue;
-                };
+                let Some((index, event)) = self.talk.next(TICK) else { continue };
+                if matches!(event, Event::Ran) {
+                    break;
+                }
                 let round = self.note(index, &event);
-                if let Some(round) = round.filter(|&r| r > farthest.load(Ordering::Relaxed)) {
-                    farthest.store(round, Ordering::Relaxed);
+                if let Some(round) = round.filter(|&round| round > farthest) {
+                    farthest = round;
                     let bytes = total * round.min(rounds) / rounds.max(1);
                     progress(Progress::Round { round, rounds, bytes, total });
                 }
@@ -303,6 +306,7 @@ impl Question<'_> {
     /// Keeps what an event says for later; gives the round that a party has reached.
     fn note(&mut self, index: usize, event: &Event) -> Option<u64> {
         match event {
+            Event::Ran => {}
             Event::Reached => self.verdict.heard(index),
             // One that has reported is free to leave.
             Event::Lost(_) if self.reports[index].is_some() => {}
@@ -330,6 +334,8 @@ impl Question<'_> {
                 self.note(index, &event);
             }
         }
+        // Whoever still waits need not.
+        self.talk.tell_all(&Request::Cancel);
         self.verdict.error(&self.talk.parties)
     }
 
@@ -398,22 +404,14 @@ fn run(
         &prepared.roster,
         &mut link,
         Vec::new(),
-        &mut |_| match cancel.is_cancelled() {
-            true => Err(stopped("cancelled: the analyst called the query off".to_owned())),
-            false => Ok(()),
+        &mut |_| {
+            if cancel.is_cancelled() {
+                return Err(stopped("cancelled: the analyst called the query off".to_owned()));
+            }
+            Ok(())
         },
     )?;
     Ok((opened, link.ledger().clone()))
-}
-
-fn endpoint(client: &Client) -> Result<Endpoint> {
-    let asking = client
-        .asking
-        .as_ref()
-        .ok_or_else(|| Error::Usage("a key is needed to ask: open the study with one".into()))?;
-    let mut options = Options::new(SecretKey::from_seed(*asking.key.seed()));
-    options.connect = CONNECT;
-    Endpoint::bind(options).map_err(|error| Error::Usage(error.to_string()))
 }
 
 fn agreement(plan: &Plan, session: &SessionParties, prepared: &Prepared) -> Result<Agreement> {
@@ -451,8 +449,9 @@ fn release(plan: &Plan, opened: &tacit_plan::Opened) -> Result<tacit_sql::Result
     Ok(runtime.block_on(tacit_sql::release(plan, opened))?)
 }
 
-fn usage(error: tacit_mpc::Error) -> Error {
-    Error::NotAllowed { what: error.to_string() }
+fn engine(session: &SessionParties) -> Result<EngineKind> {
+    let parsed = session.engine.parse();
+    parsed.map_err(|error: tacit_mpc::Error| Error::NotAllowed { what: error.to_string() })
 }
 
 fn internal(error: impl std::fmt::Display) -> Error {

@@ -1,10 +1,15 @@
 //! [`Client`]: a study, and perhaps a key to ask with.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
 use tacit_governance::{KeyPair, Role, SessionParties, Study, Timestamp};
 use tacit_mpc::{Circuit, EngineKind};
+use tacit_net::quic::{Endpoint, Options, SecretKey};
 use tacit_plan::Plan;
 use tacit_sql::{Context, MAX_DOMAIN, ResultTable, Statement};
 
@@ -20,6 +25,8 @@ pub struct Client {
     pub(crate) path: PathBuf,
     pub(crate) study: Study,
     pub(crate) asking: Option<Asking>,
+    /// Opened with the first question and kept, so that later ones find their connections.
+    endpoint: Mutex<Option<Endpoint>>,
 }
 
 /// Who asks.
@@ -61,7 +68,7 @@ impl Client {
         let path = study.to_owned();
         let study = Study::open_signed(study, Timestamp::now())?;
         let name = study.require(&key.public(), Role::Analyst)?.name.clone();
-        Ok(Self { path, study, asking: Some(Asking { name, key }) })
+        Ok(Self { path, study, asking: Some(Asking { name, key }), endpoint: Mutex::default() })
     }
 
     /// Opens a study without a key: to compile and explain, which needs no site. Signatures are
@@ -71,7 +78,7 @@ impl Client {
     /// [`Error::Governance`] if the study cannot be read or contradicts itself.
     pub fn open_study(study: &Path) -> Result<Self> {
         let path = study.to_owned();
-        Ok(Self { study: Study::open(study)?, path, asking: None })
+        Ok(Self { study: Study::open(study)?, path, asking: None, endpoint: Mutex::default() })
     }
 
     /// The study.
@@ -174,6 +181,21 @@ impl Client {
             Statement::Query(plan) => Ok(plan),
             _ => Err(Error::Usage("SHOW TABLES and DESCRIBE are answered from the study".into())),
         }
+    }
+
+    /// This side's end of all connections; `connect` is how long to try to reach a party.
+    pub(crate) fn endpoint(&self, connect: Duration) -> Result<Endpoint> {
+        let Some(asking) = &self.asking else {
+            return Err(Error::Usage("a key is needed to ask: open the study with one".into()));
+        };
+        let mut kept = self.endpoint.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(endpoint) = &*kept {
+            return Ok(endpoint.clone());
+        }
+        let mut options = Options::new(SecretKey::from_seed(*asking.key.seed()));
+        options.connect = connect;
+        let endpoint = Endpoint::bind(options).map_err(|error| Error::Usage(error.to_string()))?;
+        Ok(kept.insert(endpoint).clone())
     }
 
     /// The analyst's name; without a key, the first of the study.

@@ -6,7 +6,7 @@
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
-        mpsc::{Receiver, RecvTimeoutError, Sender, channel},
+        mpsc::{Receiver, Sender, channel},
     },
     time::Duration,
 };
@@ -31,6 +31,8 @@ pub(crate) enum Event {
     Said(Box<Reply>),
     /// It speaks another version of the protocol.
     Version(Mismatch),
+    /// This side's own end of the computation is done.
+    Ran,
     /// It cannot be reached, left, or said something senseless.
     Lost(String),
 }
@@ -39,6 +41,8 @@ pub(crate) enum Event {
 pub(crate) struct Talk {
     conversations: Arc<Mutex<Vec<Option<Arc<Conversation>>>>>,
     events: Receiver<(usize, Event)>,
+    /// So that a wait without anybody left takes its time.
+    sender: Sender<(usize, Event)>,
     /// Session indices of the parties that are talked to: all but the analyst.
     pub parties: Vec<usize>,
 }
@@ -74,15 +78,17 @@ impl Talk {
                 }
             });
         }
-        Ok(Self { conversations, events, parties })
+        Ok(Self { conversations, events, sender, parties })
     }
 
     /// The next event; `None` if there is none within `timeout`.
     pub fn next(&self, timeout: Duration) -> Option<(usize, Event)> {
-        match self.events.recv_timeout(timeout) {
-            Ok(event) => Some(event),
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-        }
+        self.events.recv_timeout(timeout).ok()
+    }
+
+    /// Where an event can be put in.
+    pub fn sender(&self) -> Sender<(usize, Event)> {
+        self.sender.clone()
     }
 
     /// Says something to one party; that it is gone shows in the events.

@@ -1,5 +1,7 @@
 //! [`Record`]: what a receipt says about one query.
 
+use std::collections::BTreeMap;
+
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use serde::{Deserialize, Serialize};
 use tacit_plan::Digest;
@@ -54,6 +56,10 @@ pub struct Record {
     /// Digest of the circuit, where one was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub circuit: Option<Digest>,
+    /// What was asked: for each table that the question reads, the digest of its files as they
+    /// were checked.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub inputs: BTreeMap<String, Digest>,
     /// The engine.
     pub engine: String,
     /// Its security model.
@@ -85,6 +91,7 @@ impl Record {
             sql: String::new(),
             plan: None,
             circuit: None,
+            inputs: BTreeMap::new(),
             engine: String::new(),
             security: String::new(),
             triples: None,

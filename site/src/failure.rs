@@ -37,13 +37,11 @@ pub(crate) fn of_net(error: &tacit_net::Error, session: &SessionParties) -> Fail
         }
         Net::Aborted { by, culprit, reason } => {
             let blamed = session.name(culprit.unwrap_or(*by));
-            match Failure::of_reason(reason) {
-                Some(failure) => failure.by(blamed),
-                None => {
-                    let what = format!("{blamed} was lost, says {}: {reason}", session.name(*by));
-                    Failure::new(Code::Network, what).by(blamed)
-                }
+            if let Some(failure) = Failure::of_reason(reason) {
+                return failure.by(blamed);
             }
+            let what = format!("{blamed} was lost, says {}: {reason}", session.name(*by));
+            Failure::new(Code::Network, what).by(blamed)
         }
         Net::Unreachable { peer, name, fault, .. } => {
             let culprit = peer.map_or_else(|| name.clone(), |peer| session.name(peer));

@@ -24,7 +24,7 @@ const MEET: Duration = Duration::from_secs(6);
 
 /// How long a peer may compute in one round. One that is gone is noticed much earlier, by its
 /// connection.
-const ROUND: Duration = Duration::from_secs(60);
+const ROUND: Duration = Duration::from_mins(1);
 
 /// Least time between two reports of progress to the analyst.
 const REPORT: Duration = Duration::from_millis(100);

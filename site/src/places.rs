@@ -139,7 +139,7 @@ mod tests {
     fn a_waiter_that_gives_up_leaves_the_queue() {
         let places = Places::new(1, 5);
         let held = places.take(|_| Ok::<(), ()>(())).unwrap();
-        assert_eq!(places.take(|ahead| Err(ahead)).unwrap_err(), NoPlace::GaveUp(0));
+        assert_eq!(places.take(Err::<(), u64>).unwrap_err(), NoPlace::GaveUp(0));
         drop(held);
         places.take(|_| Ok::<(), ()>(())).unwrap();
     }

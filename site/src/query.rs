@@ -20,7 +20,7 @@ use crate::{
 
 /// How long a party that has accepted waits for the start: other sites may still run their local
 /// part, and the query may wait at the lead.
-const PATIENCE: Duration = Duration::from_secs(3600);
+const PATIENCE: Duration = Duration::from_hours(1);
 
 /// Answers one question of `analyst` to the end.
 pub(crate) fn answer(shared: &Shared, served: &Served, analyst: &Party, ask: &Ask, asker: &Asker) {

@@ -48,8 +48,13 @@ impl<'a> Notes<'a> {
         if let Some(job) = job {
             record.plan = Some(job.plan_digest);
             record.circuit = Some(job.agreement.circuit);
-            record.security = job.engine.security().to_owned();
+            job.engine.security().clone_into(&mut record.security);
             record.triples = job.engine.triples().map(str::to_owned);
+            if let Some(tables) = &self.served.tables {
+                let manifest = tables.manifest().iter();
+                let read = manifest.filter(|(name, _)| job.plan.tables.contains(name));
+                record.inputs = read.map(|(name, digest)| (name.clone(), *digest)).collect();
+            }
             record.bill = job.bill.parties.get(job.me()).map(billed).and_then(json);
             record.ledger = ledger.map(counted).and_then(json);
         }

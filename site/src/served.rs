@@ -1,5 +1,7 @@
 //! [`Served`]: one study that this process serves, and what it decides about a question alone.
 
+use std::path::Path;
+
 use tacit_governance::{
     Party, PublicKey, Role, SessionParties, Study, Timestamp,
     session::{Agreement, Ask, Code, Failure, Mismatch, PROTOCOL_VERSION},
@@ -7,7 +9,7 @@ use tacit_governance::{
 use tacit_mpc::{Bill, Circuit, EngineKind, Roster};
 use tacit_plan::{Digest, Plan};
 use tacit_protocols::Parties;
-use tacit_sql::{Context, MAX_DOMAIN, Statement, Tables};
+use tacit_sql::{Context, MAX_DOMAIN, Options, Statement, Tables};
 
 use crate::{Error, Refuse, Result, Serving, book::Book};
 
@@ -50,7 +52,7 @@ impl Job {
 impl Served {
     /// Checks everything about one study that can be checked before anybody asks: that it is in
     /// force, that the key is this party's, and that the tables fit the dictionary.
-    pub async fn open(serving: &Serving, key: &PublicKey) -> Result<Self> {
+    pub async fn open(serving: &Serving, key: &PublicKey, cache: &Path) -> Result<Self> {
         let now = Timestamp::now();
         let study = Study::open_signed(&serving.study, now)?;
         let me = study.party(&serving.name)?.clone();
@@ -77,8 +79,10 @@ impl Served {
                         missing[0]
                     )));
                 }
-                let dictionary = study.dictionary();
-                Some(Tables::open(dictionary, &serving.tables, study.rows_at_most()).await?)
+                let (dictionary, rows) = (study.dictionary(), study.rows_at_most());
+                let cache = Some(cache.join(study.digest().short()));
+                let options = Options { cache, ..Options::default() };
+                Some(Tables::open_with(dictionary, &serving.tables, rows, &options).await?)
             }
             Role::Dealer if serving.tables.is_empty() => None,
             Role::Dealer => return Err(wrong("a dealer holds no tables".to_owned())),

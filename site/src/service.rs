@@ -94,11 +94,15 @@ impl Site {
                 path: "threads".to_owned(),
                 cause: error.to_string(),
             })?;
+        // Nobody else holds the receipts from here on, so what a killed predecessor left of its
+        // converted tables is nobody's.
+        let book = Book::open(&config.receipts)?;
+        let cache = config.state_folder().join("cache");
+        let _ = std::fs::remove_dir_all(&cache);
         let mut served = Vec::new();
         for serving in config.serving() {
-            served.push(runtime.block_on(Served::open(&serving, &key.public()))?);
+            served.push(runtime.block_on(Served::open(&serving, &key.public(), &cache))?);
         }
-        let book = Book::open(&config.receipts)?;
         let epoch = epoch::advance(&config.state_folder())?;
         let listen = listen(config, &served[0].me)?;
         let secret = SecretKey::from_seed(*key.seed());
@@ -258,21 +262,18 @@ fn find<'a>(
     let key = tacit_governance::PublicKey::from_bytes(&from.0)
         .map_err(|error| Failure::new(Code::NotAParty, error.to_string()))?;
     let served = shared.served.iter().find(|served| served.study.digest() == ask.study);
-    match served {
-        Some(served) => Ok((served, served.analyst(&key)?)),
-        // Another study, or another version of one: tell what is served to whom it concerns only.
-        None => {
-            let known = shared.served.iter().find(|served| served.analyst(&key).is_ok());
-            let first = shared.served.first();
-            let Some(served) = known.or(first) else {
-                return Err(Failure::new(Code::Study, "no study is served here"));
-            };
-            served.analyst(&key)?;
-            let ours = served.study.digest().to_string();
-            let what = "study".to_owned();
-            Err(Failure::from(Mismatch { what, ours, theirs: ask.study.to_string() }))
-        }
+    if let Some(served) = served {
+        return Ok((served, served.analyst(&key)?));
     }
+    // Another study, or another version of one: who is an analyst of what is served is told so.
+    let known = shared.served.iter().find(|served| served.analyst(&key).is_ok());
+    let Some(served) = known.or(shared.served.first()) else {
+        return Err(Failure::new(Code::Study, "no study is served here"));
+    };
+    served.analyst(&key)?;
+    let ours = served.study.digest().to_string();
+    let what = "study".to_owned();
+    Err(Failure::from(Mismatch { what, ours, theirs: ask.study.to_string() }))
 }
 
 fn clock(shared: &Shared, request: &ClockRequest) -> Clock {

@@ -82,7 +82,9 @@ impl World {
             });
             parties.push(Party { name: name.to_owned(), role, key: key.public(), address });
         };
-        names.iter().for_each(|name| add(name, Role::Site));
+        for name in &names {
+            add(name, Role::Site);
+        }
         add("dealer", Role::Dealer);
         add("analyst", Role::Analyst);
         add("other", Role::Analyst);
@@ -215,7 +217,9 @@ impl World {
 impl Drop for World {
     fn drop(&mut self) {
         let running = std::mem::take(&mut self.running);
-        running.values().for_each(|(shutdown, _)| shutdown.stop());
+        for (shutdown, _) in running.values() {
+            shutdown.stop();
+        }
         for (_, (_, thread)) in running {
             let _ = thread.join();
         }
