@@ -80,3 +80,35 @@ impl std::str::FromStr for Profile {
             })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tacit_mpc::PartyCost;
+
+    use super::*;
+
+    #[test]
+    fn profiles_are_read_and_senseless_ones_are_not() {
+        assert_eq!("wan".parse::<Profile>().unwrap(), Profile::wan());
+        let own: Profile = "35 ms, 50Mbit".parse().unwrap();
+        assert_eq!((own.latency_ms, own.mbit_per_s), (35.0, 50.0));
+        for text in ["", "fast", "35,50", "-1ms,50mbit", "1ms,0mbit", "NaNms,1mbit"] {
+            assert_eq!(text.parse::<Profile>().unwrap_err().code(), "usage", "{text}");
+        }
+    }
+
+    #[test]
+    fn rounds_cost_latency_and_bytes_cost_bandwidth() {
+        let bill = |rounds: u64, sent: u64| Bill {
+            rounds,
+            parties: vec![PartyCost { rounds, sent, received: 0 }],
+            triples: 0,
+            bit_triples: 0,
+            peak_bytes: 0,
+        };
+        let wan = Profile::wan();
+        assert!((wan.seconds(&bill(14, 0)) - 0.28).abs() < 0.01);
+        assert!((wan.seconds(&bill(0, 12_500_000)) - 1.0).abs() < 0.1);
+        assert!(Profile::lan().seconds(&bill(14, 1000)) < 0.01);
+    }
+}

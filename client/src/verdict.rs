@@ -196,3 +196,89 @@ impl Verdict {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tacit_governance::{KeyPair, Role, SessionParty};
+
+    use super::*;
+
+    const SITES: [usize; 3] = [0, 1, 2];
+
+    fn verdict() -> Verdict {
+        let party = |name: &str, role: Role| SessionParty {
+            name: name.to_owned(),
+            role,
+            key: KeyPair::from_seed(&[7; 32]).public(),
+            address: None,
+        };
+        let mut parties: Vec<_> = ["a", "b", "c"].map(|name| party(name, Role::Site)).into();
+        parties.push(party("asker", Role::Analyst));
+        Verdict::new(&SessionParties {
+            engine: "rep3".into(),
+            parties,
+            compute: SITES.into(),
+            holders: SITES.into(),
+            dealer: None,
+            analyst: 3,
+        })
+    }
+
+    fn network(culprit: &str) -> Failure {
+        Failure::new(Code::Network, format!("{culprit} is gone: x")).by(culprit)
+    }
+
+    #[test]
+    fn a_lost_party_is_named_as_most_name_it() {
+        let mut verdict = verdict();
+        // b was killed; c, which waited for a, blames a.
+        verdict.failed(0, &network("b"), false);
+        verdict.failed(2, &network("a"), false);
+        verdict.lost(1, "is gone: no sign of life");
+        let error = verdict.error(&SITES);
+        assert_eq!((error.code(), error.party()), ("peer_lost", Some("b")));
+        assert!(error.to_string().contains("no sign of life"), "{error}");
+    }
+
+    #[test]
+    fn parties_that_never_answered_are_listed() {
+        let mut verdict = verdict();
+        verdict.heard(0);
+        verdict.lost(1, "cannot be reached at x: y");
+        verdict.lost(2, "cannot be reached at x: y");
+        let Error::PeerLost { party, silent, .. } = verdict.error(&SITES) else { panic!() };
+        assert_eq!((party.as_str(), silent), ("b", vec!["c".to_owned()]));
+    }
+
+    #[test]
+    fn what_a_party_says_of_itself_comes_before_what_others_heard() {
+        let mut verdict = verdict();
+        verdict.failed(0, &Failure::new(Code::Receipt, "heard of it").by("b"), false);
+        verdict.failed(1, &Failure::new(Code::Receipt, "disk full").by("b"), false);
+        verdict.lost(2, "is gone: x");
+        let error = verdict.error(&SITES);
+        assert_eq!((error.code(), error.party()), ("receipt", Some("b")));
+        assert!(error.to_string().contains("disk full"), "{error}");
+    }
+
+    #[test]
+    fn a_mismatch_is_told_with_both_values_and_both_names() {
+        let mut verdict = verdict();
+        let found = Mismatch { what: "plan".into(), ours: "1".into(), theirs: "2".into() };
+        verdict.failed(0, &Failure::from(found).by("c"), false);
+        let text = verdict.error(&SITES).to_string();
+        assert_eq!(text, "a and c differ in the plan: 1 at a, 2 at c");
+    }
+
+    #[test]
+    fn what_only_the_own_link_heard_is_told() {
+        let mut verdict = verdict();
+        verdict.own(&tacit_mpc::Error::Net(tacit_net::Error::Aborted {
+            by: 0,
+            culprit: Some(1),
+            reason: "stopped: data: the table is gone".into(),
+        }));
+        let error = verdict.error(&SITES);
+        assert_eq!((error.code(), error.party()), ("data", Some("b")));
+    }
+}

@@ -15,17 +15,25 @@
 //!    and runs the local part on its own rows. Local parts are limited at each site, and nothing is
 //!    held while another site is waited for. It answers `Accepted` with its `Agreement` (digests of
 //!    study, plan and circuit, engine, version, parties, restart epoch), or `Refused` with a code.
-//! 3. When all have accepted, the analyst's program compares the agreements and lets every party
-//!    start, with the restart epochs of all. **One** party, the study's first compute site, limits
-//!    how many joint computations run; the others wait for it. (Were there a queue at every site,
-//!    two sites could each start the query that the other has queued, for ever.)
-//! 4. The parties open their link and exchange their agreements pairwise as its first frames, which
-//!    are not counted. A difference is `config_mismatch` with both values, before any share.
-//! 5. The engine runs on a blocking thread. Before each network round a gate looks whether the
-//!    analyst still listens, and before the round in which output shares leave, the receipt is
-//!    appended and synced to disk. If that fails nothing is released and everybody is told.
+//! 3. When all have accepted, the analyst's program compares the agreements with its own and sends
+//!    `Start`, with the restart epochs of all, to the **lead**: the first compute site. The lead
+//!    alone limits how many joint computations run, says `Queued` while this one waits, and
+//!    `Progress` (joint, round 0) when it has a place; then the others get their `Start`. (Were
+//!    there a queue at every site, two sites could each start the query that the other has queued,
+//!    for ever.) A place is held by a query that the others do not join for a few seconds at most.
+//! 4. The parties open their link, whose seeds are bound to the session and to all epochs, and
+//!    greet each other with their agreements, which are not counted. A difference is
+//!    `config_mismatch` with both values, before any share.
+//! 5. The engine runs on the query's own thread. Before each network round a gate looks whether the
+//!    analyst still wants it, and before the round in which output shares leave, the receipt is
+//!    appended and synced to disk; a party that only enters shares, or deals, does so before its
+//!    first round. If that fails nothing is released and everybody is told.
 //! 6. `Done` carries this party's ledger and the hash of its receipt to the analyst, who compares
 //!    ledgers with the bill and releases the table.
+//!
+//! A query that fails after it was accepted leaves a receipt as well; one that fails after its
+//! receipt was written leaves two, and the second one says so. The daily quota counts sessions that
+//! a party accepted, from the receipts on disk and those still running.
 //!
 //! A party that is lost in any phase is noticed by its peers' deadlines or its closed connection;
 //! whoever notices first tells the others the first culprit, so that everybody names the same.

@@ -4,11 +4,11 @@ mod common;
 
 use std::{
     fs,
-    net::UdpSocket,
+    net::{SocketAddr, UdpSocket},
     time::{Duration, Instant},
 };
 
-use common::{World, ask};
+use common::{Terms, World, ask, proxy::Proxy};
 use tacit_client::{Cancel, Client, Error, Progress};
 use tacit_governance::{
     KeyPair, Outcome,
@@ -203,6 +203,29 @@ fn a_site_that_is_down_is_named_within_ten_seconds_and_the_next_query_succeeds()
     assert!(begin.elapsed() < Duration::from_secs(10));
     assert_eq!((error.code(), error.party()), ("peer_lost", Some("site1")), "{error}");
     world.start_all();
+    assert_eq!(ask(&client, SQL, None).unwrap().table, world.pooled(SQL));
+}
+
+#[test]
+fn a_site_that_is_cut_off_after_it_accepted_is_named_and_the_next_query_succeeds() {
+    let mut world = World::of(&Terms { sites: 3, compute: 3, behind: true });
+    let at = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
+    let stand = |port: u16| Proxy::start(at(port), at(port + 1));
+    let ports = world.ports.clone();
+    let mut proxies: Vec<Option<Proxy>> = ports.iter().map(|&port| Some(stand(port))).collect();
+    world.start_all();
+    let client = world.client();
+    let begin = Instant::now();
+    let mut cut = |progress: Progress| {
+        if matches!(progress, Progress::Accepted { ready, parties, .. } if ready == parties) {
+            proxies[1] = None;
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    };
+    let error = client.ask(SQL, None, &mut cut, &Cancel::new()).unwrap_err();
+    assert_eq!((error.code(), error.party()), ("peer_lost", Some("site1")), "{error}");
+    assert!(begin.elapsed() < Duration::from_secs(10));
+    proxies[1] = Some(stand(ports[1]));
     assert_eq!(ask(&client, SQL, None).unwrap().table, world.pooled(SQL));
 }
 
