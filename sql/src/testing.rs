@@ -288,7 +288,7 @@ const KEYS: [&str; 17] = [
     "date_trunc('month', admitted)",
     "date_trunc('quarter', seen)",
     "EXTRACT(HOUR FROM seen) / 6",
-    "CAST(bmi AS INTEGER) / 10",
+    "arrow_cast(bmi, 'Int32') / 10",
     "los > 7",
     "upper(sex)",
     "COALESCE(sex, 'unknown')",
@@ -309,7 +309,7 @@ const ARGUMENTS: [&str; 15] = [
     "cost * 1.5",
     "age * age",
     "los / NULLIF(readmitted, 0)",
-    "CAST(bmi AS DECIMAL(9,0))",
+    "arrow_cast(bmi, 'Decimal128(9, 0)')",
     "COALESCE(delta, 0)",
     "-delta",
 ];

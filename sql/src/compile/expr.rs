@@ -106,6 +106,13 @@ impl Safe<'_> {
             }
             Expr::BinaryExpr(binary) => self.binary(binary)?,
             Expr::ScalarFunction(call) => {
+                if let ("arrow_try_cast" | "arrow_cast", [inner, Expr::Literal(name, _)]) =
+                    (call.func.name(), call.args.as_slice())
+                {
+                    let target = name.to_string().parse::<DataType>();
+                    let target = target.map_err(|e| type_error(&e.to_string()))?;
+                    return self.cast(inner.clone(), &target);
+                }
                 function(&call)?;
                 Expr::ScalarFunction(call)
             }

@@ -8,6 +8,7 @@
 //!
 //! Nothing here depends on data, on time or on an order of hashing: every party gets the same plan.
 
+mod casts;
 mod catalog;
 mod counts;
 pub(crate) mod domain;
@@ -142,9 +143,9 @@ fn question(
         total: None,
     };
     rules.apply(&shape.aggregates)?;
-    let local = local(&shape, &keys, &rules, &name)?;
-    for query in local.iter().filter(|query| Some(&query.sql) != rules.total.as_ref()) {
-        readable(&query.sql, &catalog)?;
+    let mut local = local(&shape, &keys, &rules, &name)?;
+    for query in local.iter_mut().filter(|query| Some(&query.sql) != rules.total.as_ref()) {
+        query.sql = readable(&query.sql, &catalog)?;
     }
     let release = output::release(&shape, &keys, &rules, &safe, &mut notes)?;
     let read = read(&shape);
@@ -179,9 +180,16 @@ fn resolve(
 ) -> Result<LogicalPlan, Refusal> {
     let options = ParserOptions::new().with_parse_float_as_decimal(true);
     let planner = SqlToRel::new_with_options(catalog, options);
-    let plan = planner
-        .sql_statement_to_plan(ast::Statement::Query(Box::new(query)))
-        .map_err(|e| translate(&e, dictionary, source))?;
+    let mut statement = ast::Statement::Query(Box::new(query));
+    let plan = match planner.sql_statement_to_plan(statement.clone()) {
+        Err(e) if casts::confused(&e) => {
+            casts::tell_apart(&mut statement, catalog);
+            planner
+                .sql_statement_to_plan(statement)
+                .map_err(|_| translate(&e, dictionary, source))?
+        }
+        other => other.map_err(|e| translate(&e, dictionary, source))?,
+    };
     // Refuse what has no shape before types are looked at: the reasons are better.
     shape::shape(&plan)?;
     Analyzer::new()
@@ -405,23 +413,34 @@ fn local(
     Ok(local)
 }
 
-/// Makes sure that a site's planner reads the text that it will be given.
-fn readable(sql: &str, catalog: &Catalog) -> Result<(), Refusal> {
+/// The text of a local query, such that a site's planner reads it.
+fn readable(sql: &str, catalog: &Catalog) -> Result<String, Refusal> {
+    let read = |statement: ast::Statement| -> Result<(), DataFusionError> {
+        let options = ParserOptions::new().with_parse_float_as_decimal(true);
+        let planner = SqlToRel::new_with_options(catalog, options);
+        let plan = planner.sql_statement_to_plan(statement)?;
+        Analyzer::new().execute_and_check(plan, catalog.options(), |_, _| {})?;
+        Ok(())
+    };
     let fault = |e: &dyn std::fmt::Display| {
         let message = format!("the sites could not read the query that it comes to: {e}");
         Refusal::new("planner", message.lines().next().unwrap_or_default())
             .suggest("write its conditions in another way")
     };
-    let parsed = Parser::new(&GenericDialect {})
+    let mut parsed = Parser::new(&GenericDialect {})
         .with_recursion_limit(catalog.options().sql_parser.recursion_limit.get())
         .try_with_sql(sql)
         .and_then(|mut parser| parser.parse_statement())
         .map_err(|e| fault(&e))?;
-    let options = ParserOptions::new().with_parse_float_as_decimal(true);
-    let planner = SqlToRel::new_with_options(catalog, options);
-    let plan = planner.sql_statement_to_plan(parsed).map_err(|e| fault(&e.strip_backtrace()))?;
-    let analysed = Analyzer::new().execute_and_check(plan, catalog.options(), |_, _| {});
-    analysed.map(|_| ()).map_err(|e| fault(&e.strip_backtrace()))
+    match read(parsed.clone()) {
+        Ok(()) => Ok(sql.to_owned()),
+        Err(e) if casts::confused(&e) => {
+            casts::tell_apart(&mut parsed, catalog);
+            let text = parsed.to_string();
+            read(parsed).map(|()| text).map_err(|e| fault(&e.strip_backtrace()))
+        }
+        Err(e) => Err(fault(&e.strip_backtrace())),
+    }
 }
 
 /// Columns that a question reads.

@@ -14,8 +14,15 @@ async fn ask(sql: &str) -> (ResultTable, Vec<Vec<Value>>) {
     let plan = world.compile(sql, &disclosure).unwrap_or_else(|e| panic!("{sql}: {e}"));
     let joint = world.joint(&plan).await.unwrap_or_else(|e| panic!("{sql}: {e}\n{plan:#?}"));
     let types: Vec<_> = joint.columns.iter().map(|column| column.r#type).collect();
-    let pooled = world.pooled(sql, &types).await.unwrap_or_else(|e| panic!("{sql}: {e}"));
+    let pooled = world.pooled(&unconfused(sql), &types).await;
+    let pooled = pooled.unwrap_or_else(|e| panic!("{sql}: {e}"));
     (joint, pooled)
+}
+
+/// DataFusion itself cannot tell columns apart that differ by a conversion.
+fn unconfused(sql: &str) -> String {
+    sql.replace("CAST(bmi AS INTEGER)", "arrow_cast(bmi, 'Int32')")
+        .replace("CAST(bmi AS DECIMAL(9,0))", "arrow_cast(bmi, 'Decimal128(9, 0)')")
 }
 
 #[tokio::test]
@@ -35,6 +42,9 @@ async fn answers_are_in_the_order_of_the_pooled_answer() {
         "SELECT COUNT(*), SUM(los), COUNT(age), COUNT(CASE WHEN age > 64 THEN 1 END) \
          FROM encounters WHERE sex = 'nobody'",
         "SELECT ward FROM encounters GROUP BY ward ORDER BY ward",
+        "SELECT CAST(bmi AS INTEGER) AS b, bmi, SUM(bmi) AS s, SUM(CAST(bmi AS DECIMAL(9,0))) AS r, \
+         COUNT(*) AS c FROM encounters \
+         GROUP BY CAST(bmi AS INTEGER), bmi ORDER BY bmi",
         "SELECT 'all' AS label, COUNT(*) AS n FROM encounters GROUP BY label",
         "SELECT SUM(admitted - DATE '2019-01-01') AS days, COUNT(*) FROM encounters",
         "SELECT 2 AS a, 1 AS b, sex AS c, COUNT(*) AS n FROM encounters GROUP BY 1, 2, 3 ORDER BY c",
@@ -70,7 +80,8 @@ async fn answers_are_in_the_order_of_the_pooled_answer() {
             row.iter().map(|value| value.value.clone()).collect()
         };
         let joint: Vec<Vec<Value>> = joint.rows.iter().map(values).collect();
-        assert_eq!(joint, pooled, "{sql}");
+        let differs = joint.iter().zip(&pooled).find(|(a, b)| a != b);
+        assert!(differs.is_none() && joint.len() == pooled.len(), "{sql}: {differs:?}");
     }
 }
 
