@@ -54,9 +54,12 @@ fn a_killed_site_is_named_within_ten_seconds_and_start_repairs_it() {
         assert_eq!(sandbox.json(SQL, None)["rows"], before["rows"]);
     }
 
-    // In every phase: killed after ever longer parts of a run.
+    // In every phase: killed after ever longer parts of a run, and once just after the site
+    // wrote to its log that it takes part.
     let mut mid = 0;
-    for (step, party) in (1..8_u32).zip(["east", "north", "south"].into_iter().cycle()) {
+    for (step, party) in (0..8_u32).zip(["east", "north", "south"].into_iter().cycle()) {
+        let log = sandbox.party(party).join("log");
+        let length = fs::read(&log).unwrap().len();
         let query = sandbox
             .query(SQL)
             .arg("--json")
@@ -64,7 +67,11 @@ fn a_killed_site_is_named_within_ten_seconds_and_start_repairs_it() {
             .stderr(std::process::Stdio::piped())
             .spawn()
             .unwrap();
-        std::thread::sleep(usual * step / 8);
+        let asked = Instant::now();
+        while fs::read(&log).unwrap().len() == length && asked.elapsed() < usual {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        std::thread::sleep(usual * step / 24);
         kill(sandbox.pid(party), "-KILL");
         let begin = Instant::now();
         let output = query.wait_with_output().unwrap();

@@ -186,8 +186,6 @@ fn formats_tell_hidden_from_null_and_semicolons_persons_and_profiles_work() {
         "NA",
         "--delimiter",
         ";",
-        "--person",
-        "visits=patient",
         "--split",
         "REGION",
         "--sites",
@@ -209,14 +207,14 @@ fn formats_tell_hidden_from_null_and_semicolons_persons_and_profiles_work() {
     assert!(beside.contains("hidden:") && beside.contains("cost: rep3"), "{beside}");
     let (csv, _) = output(&["--format", "csv", "--status"]);
     assert!(
-        csv.starts_with("region,region_status,sex,sex_status,n,n_status,w,w_status\n"),
+        csv.starts_with("Region,Region_status,sex,sex_status,n,n_status,w,w_status\n"),
         "{csv}"
     );
     assert!(csv.contains("\"North, upper\",exact,") && csv.contains(",hidden"), "{csv}");
     let (plain, _) = output(&["--format", "csv"]);
     assert!(!plain.contains("hidden") && plain.lines().count() == csv.lines().count());
     let (md, _) = output(&["--format", "md"]);
-    assert!(md.starts_with("| region | sex | n | w |\n"), "{md}");
+    assert!(md.starts_with("| Region | sex | n | w |\n"), "{md}");
     let (lines, quiet) = output(&["--format", "ndjson", "--quiet"]);
     assert!(quiet.is_empty(), "{quiet}");
     let first: Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
@@ -234,7 +232,7 @@ fn formats_tell_hidden_from_null_and_semicolons_persons_and_profiles_work() {
     sandbox.stop();
     let study = sandbox.study();
     let tables = ok(["query", "--study", path(&study), "SHOW TABLES"]);
-    assert!(tables.contains("visits") && tables.contains("patient"), "{tables}");
+    assert!(tables.contains("visits") && tables.contains("records"), "{tables}");
     let described = ok(["query", "--study", path(&study), "--format", "csv", "describe VISITS"]);
     assert!(described.contains("weight,decimal"), "{described}");
     let shown = ok(["study", "show", path(&study)]);
