@@ -57,12 +57,7 @@ pub struct Refusal {
 impl Refusal {
     /// A reason without a place or a suggestion.
     pub fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            message: message.into(),
-            place: None,
-            suggestion: None,
-        }
+        Self { code, message: message.into(), place: None, suggestion: None }
     }
 
     /// Says what would work.

@@ -13,7 +13,8 @@ use datafusion::{
     },
     datasource::MemTable,
     error::DataFusionError,
-    prelude::{DataFrame, SessionContext},
+    execution::SendableRecordBatchStream,
+    prelude::SessionContext,
 };
 use futures::StreamExt as _;
 use tacit_plan::{InputColumns, Key, Plan, Role, Rows};
@@ -49,14 +50,13 @@ pub(crate) async fn run_on(context: &SessionContext, plan: &Plan) -> Result<Inpu
     let mut kept = Vec::new();
     let cells_table = cells_table(plan);
     for query in &plan.local {
-        let data = match &cells_table {
+        let session = match &cells_table {
             Some(name) if query.rows == Rows::Total => {
-                let own = beside(context, name, std::mem::take(&mut kept))?;
-                own.sql(&query.sql).await.map_err(failed)?
+                beside(context, name, std::mem::take(&mut kept))?
             }
-            _ => context.sql(&query.sql).await.map_err(failed)?,
+            _ => context.clone(),
         };
-        let mut stream = execute(data).await?;
+        let mut stream = start(session, query.sql.clone()).await?;
         while let Some(batch) = stream.next().await {
             let batch = batch.map_err(failed)?;
             if batch.num_rows() == 0 {
@@ -115,8 +115,24 @@ fn beside(context: &SessionContext, name: &str, cells: Vec<RecordBatch>) -> Resu
     Ok(own)
 }
 
-async fn execute(data: DataFrame) -> Result<datafusion::execution::SendableRecordBatchStream> {
-    data.execute_stream().await.map_err(failed)
+/// Plans a query and starts it.
+///
+/// Planning walks the text's tree by recursion, so it has a thread with a stack of its own.
+async fn start(context: SessionContext, sql: String) -> Result<SendableRecordBatchStream> {
+    let runtime = tokio::runtime::Handle::current();
+    let (done, planned) = tokio::sync::oneshot::channel();
+    let plan = move || {
+        let stream = runtime.block_on(async {
+            let data = context.sql(&sql).await?;
+            data.execute_stream().await
+        });
+        // Nobody waits any more if the query was cancelled.
+        let _ = done.send(stream);
+    };
+    let thread = std::thread::Builder::new().stack_size(crate::session::STACK);
+    thread.spawn(plan).map_err(|e| Error::Local(format!("no thread to plan on: {e}")))?;
+    let stopped = |_| Error::Local("the planner stopped".to_owned());
+    planned.await.map_err(stopped)?.map_err(failed)
 }
 
 /// The engine's failure, in words that hold no value.

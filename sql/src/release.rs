@@ -31,6 +31,7 @@ use tacit_plan::{Opened, Plan, Role, Status, Type, Value};
 use crate::{
     Error, Result, ResultColumn, ResultTable, ResultValue,
     exact::functions,
+    session::on_large_stack,
     session_config,
     types::{array, type_of, value_type, values},
 };
@@ -41,6 +42,10 @@ use crate::{
 /// If the plan and the opened numbers do not fit together.
 #[allow(clippy::unused_async, reason = "the seam is asynchronous for engines that wait")]
 pub async fn release(plan: &Plan, opened: &Opened) -> Result<ResultTable> {
+    on_large_stack(|| table(plan, opened))
+}
+
+fn table(plan: &Plan, opened: &Opened) -> Result<ResultTable> {
     let released = Released::of(plan, opened)?;
     let mut notes = Vec::new();
     let mut rows: Vec<usize> = (0..released.cells.len()).collect();

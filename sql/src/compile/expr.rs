@@ -33,7 +33,7 @@ use crate::Refusal;
 type Result<T, E = Refusal> = std::result::Result<T, E>;
 
 /// Bounds of an expression once its subqueries are written out.
-const MOST_NODES: usize = 5_000;
+const MOST_NODES: usize = 30_000;
 const DEEPEST: usize = 150;
 
 /// Functions that cannot fail, whatever the row.
@@ -298,9 +298,13 @@ impl Safe<'_> {
     /// Runs the expression once, on a row of NULLs: an argument that is wrong for every row (an
     /// unknown part of a date, say) shows here and not at the sites.
     fn trial(&self, expr: &Expr) -> Result<()> {
-        if size(expr) > MOST_NODES || depth(expr) > DEEPEST {
-            let message = "an expression is too long once its subqueries are written out";
-            return Err(Refusal::new("too_long", message));
+        if expanded(expr) > MOST_NODES || depth(expr) > DEEPEST {
+            let message = format!(
+                "an expression is longer than {MOST_NODES} parts or deeper than {DEEPEST}, its \
+                 subqueries written out"
+            );
+            let suggestion = "write x IN (1, 2, 3) for x = 1 OR x = 2 OR x = 3";
+            return Err(Refusal::new("too_long", message).suggest(suggestion));
         }
         let schema = Arc::new(self.schema.as_arrow().clone());
         let nullable: Vec<_> = schema
@@ -445,6 +449,28 @@ fn depth(expr: &Expr) -> usize {
         Ok(TreeNodeRecursion::Continue)
     });
     deepest + 1
+}
+
+/// Nodes of an expression as the engine may rewrite it: it writes some arguments twice (COALESCE
+/// and BETWEEN become CASE and comparisons), which doubles with every nesting.
+fn expanded(expr: &Expr) -> usize {
+    let times = |child: usize| match expr {
+        Expr::ScalarFunction(call) => match call.func.name() {
+            "coalesce" | "nvl" | "nvl2" | "nullif" | "date_part" | "date_trunc" => 2,
+            _ => 1,
+        },
+        Expr::Between(_) if child == 0 => 2,
+        Expr::InList(list) if child == 0 => list.list.len().clamp(1, 4),
+        Expr::Case(case) if child == 0 && case.expr.is_some() => case.when_then_expr.len(),
+        _ => 1,
+    };
+    let (mut nodes, mut child) = (1_usize, 0);
+    let _ = expr.apply_children(|inner| {
+        nodes = nodes.saturating_add(expanded(inner).saturating_mul(times(child)));
+        child += 1;
+        Ok(TreeNodeRecursion::Continue)
+    });
+    nodes
 }
 
 /// Names of the columns that an expression reads.

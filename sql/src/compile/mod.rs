@@ -42,10 +42,7 @@ use self::{
     rules::Rules,
     shape::Shape,
 };
-use crate::{Context, Error, Refusal, Statement, error::Result, types};
-
-/// Stack of the thread that compiles: trees are walked by recursion, to a bounded depth.
-const STACK: usize = 256 << 20;
+use crate::{Context, Refusal, Statement, error::Result, session::on_large_stack, types};
 
 /// Compiles a question.
 ///
@@ -54,17 +51,7 @@ const STACK: usize = 256 << 20;
 /// # Errors
 /// [`Error::Query`] with a reason, a place where one is known, and what would work.
 pub fn compile(sql: &str, context: &Context<'_>) -> Result<Statement> {
-    std::thread::scope(|scope| {
-        let run = || statement(sql, context);
-        let thread = std::thread::Builder::new().stack_size(STACK);
-        let handle = thread.spawn_scoped(scope, run);
-        let handle = handle.map_err(|e| Error::Local(format!("no thread to compile on: {e}")))?;
-        let outcome = handle.join();
-        outcome.unwrap_or_else(|_| {
-            let message = "the query could not be compiled (a fault in the planner)";
-            Err(Refusal::new("planner", message).into())
-        })
-    })
+    on_large_stack(|| statement(sql, context))
 }
 
 fn statement(sql: &str, context: &Context<'_>) -> Result<Statement> {

@@ -114,3 +114,24 @@ fn compiling_twice_gives_the_same_digest() {
     let digests: Vec<_> = digests.collect();
     assert!(digests.windows(2).all(|pair| pair[0] == pair[1]));
 }
+
+#[tokio::test]
+async fn what_is_accepted_runs_on_a_small_stack() {
+    let world = World::random(&mut Dice(6), 100, 2, false);
+    let disclosure = Disclosure::profile("default").unwrap();
+    let chain = "los = 1 OR ".repeat(140);
+    let nested = format!("{}los{}", "coalesce(".repeat(9), ", 1)".repeat(9));
+    let listed: Vec<String> = (0..5000).map(|n| n.to_string()).collect();
+    for condition in [
+        format!("{chain} los = 2"),
+        format!("{nested} = 2"),
+        format!("age IN ({})", listed.join(",")),
+    ] {
+        let having = condition.replace("los", "COUNT(*)").replace("age", "COUNT(*)");
+        let sql = format!(
+            "SELECT sex, COUNT(*) FROM encounters WHERE {condition} GROUP BY sex HAVING {having}"
+        );
+        let plan = world.compile(&sql, &disclosure).unwrap_or_else(|e| panic!("{condition}: {e}"));
+        world.joint(&plan).await.unwrap_or_else(|e| panic!("{condition}: {e}"));
+    }
+}
