@@ -28,7 +28,7 @@ pub struct Context {
 
 impl Context {
     /// From the global arguments and the environment.
-    pub fn new(global: &Global) -> Self {
+    pub fn new(global: Global) -> Self {
         let mut terminal = Terminal::of_process();
         terminal.progress &= !global.quiet && !global.json;
         Self { terminal, json: global.json, quiet: global.quiet, verbose: global.verbose }
@@ -82,6 +82,7 @@ impl Context {
     ///
     /// # Errors
     /// If it cannot be written.
+    #[allow(clippy::unused_self, reason = "where data goes is the context's to say")]
     pub fn write(&self, write: impl FnOnce(&mut dyn io::Write) -> io::Result<()>) -> Result<()> {
         let mut out = io::BufWriter::new(io::stdout().lock());
         write(&mut out).and_then(|()| out.flush()).map_err(|error| match error.kind() {

@@ -32,7 +32,7 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
-    let context = Context::new(&cli.global);
+    let context = Context::new(cli.global);
     context.trace(cli.command.is_service());
     match cli.command.run(&context) {
         Ok(()) => ExitCode::SUCCESS,

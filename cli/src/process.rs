@@ -22,7 +22,7 @@ use crate::error::{Exit, Failure, Result};
 pub const READY: &str = "ready";
 
 /// How long a party may take to check its data and be ready.
-const START: Duration = Duration::from_secs(300);
+const START: Duration = Duration::from_mins(5);
 
 /// How long a party may take to end after SIGTERM, before SIGKILL.
 const STOP: Duration = Duration::from_secs(8);
@@ -198,9 +198,6 @@ impl Tied {
     pub fn id(&self) -> u32 {
         self.child.id()
     }
-
-    /// Lets the process go on after this one.
-    pub fn release(self) {}
 
     /// Asks the process to end; [`Tied::end`] waits for it. Asked twice, a party ends at once and
     /// leaves its temporary files.

@@ -8,6 +8,7 @@ use crate::error::Failure;
 
 /// What standard output and standard error can show.
 #[derive(Clone, Copy, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "four abilities that do not depend on each other")]
 pub struct Terminal {
     /// Standard output may be coloured.
     pub color: bool,

@@ -72,9 +72,8 @@ fn string(path: &Path) -> String {
 fn a_study_is_made_signed_served_asked_and_audited_step_by_step() {
     let mut machines = Machines::new();
     let study = machines.at("study.toml");
-    let mut new: Vec<String> = ["study", "new", "--name", "Visits", "--rows-at-most", "900"]
-        .map(str::to_owned)
-        .to_vec();
+    let mut new: Vec<String> =
+        ["study", "new", "--name", "Visits", "--rows-at-most", "900"].map(str::to_owned).to_vec();
     new.extend(["--output".into(), string(&study)]);
     for site in SITES {
         let folder = machines.at(site);
@@ -166,9 +165,18 @@ fn explain_needs_no_site_and_tells_everything() {
     let sql = "SELECT region, AVG(age) AS a, SUM(age) / COUNT(*) AS b FROM visits GROUP BY region";
     let text = ok(["explain", "--study", path(&study), "--link", "35,50", sql]);
     for part in [
-        "Each site runs on its own rows", "Who learns what", "Cost on rep3", "Cost on additive",
-        "trusted dealer", "35 ms one way", "20 ms one way", "bytes sent", "peak memory",
-        "What may be hidden", "What may surprise", "GROUP BY",
+        "Each site runs on its own rows",
+        "Who learns what",
+        "Cost on rep3",
+        "Cost on additive",
+        "trusted dealer",
+        "35 ms one way",
+        "20 ms one way",
+        "bytes sent",
+        "peak memory",
+        "What may be hidden",
+        "What may surprise",
+        "GROUP BY",
     ] {
         assert!(text.contains(part), "{part} in\n{text}");
     }

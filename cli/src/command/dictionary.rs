@@ -1,5 +1,6 @@
 //! `tacit dictionary`.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
@@ -81,12 +82,12 @@ pub struct Check {
 /// If the data cannot be read or do not fit.
 pub fn run(command: Command, context: &Context) -> Result<()> {
     match command {
-        Command::Infer(arguments) => infer(arguments, context),
+        Command::Infer(arguments) => infer(&arguments, context),
         Command::Check(arguments) => check(&arguments, context),
     }
 }
 
-fn infer(arguments: Infer, context: &Context) -> Result<()> {
+fn infer(arguments: &Infer, context: &Context) -> Result<()> {
     let inferred = runtime::block_on(tacit_sql::infer(&arguments.reading.source()))??;
     let mut table = inferred.table;
     if let Some(person) = &arguments.person {
@@ -161,8 +162,9 @@ fn misfits(report: &CheckReport) -> String {
             Some(value) => format!("{:?}", render::value::printable(value)),
             None => "a missing value".into(),
         };
-        text += &format!(
-            "{}, row {}, column {}: {value} is not {}\n",
+        let _ = writeln!(
+            text,
+            "{}, row {}, column {}: {value} is not {}",
             misfit.file.display(),
             misfit.row,
             misfit.column,
@@ -171,7 +173,7 @@ fn misfits(report: &CheckReport) -> String {
     }
     let more = report.misfits.saturating_sub(report.listed.len().min(SHOWN) as u64);
     if more > 0 {
-        text += &format!("and {} more\n", number::grouped(more));
+        let _ = writeln!(text, "and {} more", number::grouped(more));
     }
     text
 }

@@ -1,5 +1,6 @@
 //! `tacit doctor`.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -72,13 +73,13 @@ fn text(findings: &[Finding], context: &Context) -> String {
     for finding in findings {
         let mark = if finding.ok { good } else { bad };
         let pad = widest - finding.check.chars().count();
-        text += &format!("{mark} {}{:pad$}  {}\n", finding.check, "", finding.what);
+        let _ = writeln!(text, "{mark} {}{:pad$}  {}", finding.check, "", finding.what);
         let indent = " ".repeat(widest + mark.chars().count() + 3);
         if let Some(side) = &finding.side {
-            text += &format!("{indent}at fault: {side}\n");
+            let _ = writeln!(text, "{indent}at fault: {side}");
         }
         if let Some(fix) = &finding.fix {
-            text += &format!("{indent}fix: {fix}\n");
+            let _ = writeln!(text, "{indent}fix: {fix}");
         }
     }
     text

@@ -185,7 +185,9 @@ fn deliver(
             let file = std::fs::File::create(&beside).map_err(|e| Failure::file(&beside, &e))?;
             let mut file = std::io::BufWriter::new(file);
             write(&mut file)
-                .and_then(|()| file.into_inner().map_err(|error| error.into_error())?.sync_all())
+                .and_then(|()| {
+                    file.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()
+                })
                 .and_then(|()| std::fs::rename(&beside, path))
                 .map_err(|error| Failure::file(path, &error))?;
             context.note(&format!(

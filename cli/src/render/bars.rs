@@ -1,5 +1,7 @@
 //! Bar pictures of a column of numbers.
 
+use std::fmt::Write as _;
+
 use tacit_sql::{ResultTable, ValueStatus};
 
 use super::{table::is_number, value};
@@ -40,19 +42,16 @@ pub fn picture(table: &ResultTable, threshold: u64, terminal: &Terminal) -> Opti
         .collect();
     let widest = labels.iter().map(|label| label.chars().count()).max()?;
     let room = terminal.width.saturating_sub(widest + 16).clamp(8, LONGEST);
-    let lines = table.rows.iter().zip(&labels).zip(&numbers);
-    Some(
-        lines
-            .map(|((row, label), number)| {
-                let pad = widest - label.chars().count();
-                let text = value::cell(&row[drawn], &table.columns[drawn], threshold);
-                let bar = number
-                    .map_or(String::new(), |number| bar(number / largest, room, terminal.unicode));
-                let gap = if bar.is_empty() { "" } else { " " };
-                format!("  {label}{:pad$}  {bar}{gap}{text}\n", "")
-            })
-            .collect(),
-    )
+    let mut picture = String::new();
+    for ((row, label), number) in table.rows.iter().zip(&labels).zip(&numbers) {
+        let pad = widest - label.chars().count();
+        let text = value::cell(&row[drawn], &table.columns[drawn], threshold);
+        let share = number.map(|number| number / largest);
+        let bar = share.map_or(String::new(), |share| bar(share, room, terminal.unicode));
+        let gap = if bar.is_empty() { "" } else { " " };
+        let _ = writeln!(picture, "  {label}{:pad$}  {bar}{gap}{text}", "");
+    }
+    Some(picture)
 }
 
 /// A bar of `share` (0 to 1) of `room` characters.

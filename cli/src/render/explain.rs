@@ -24,10 +24,7 @@ pub fn text(explanation: &Explanation, terminal: &Terminal) -> String {
     line("reads", &plan.columns.join(", "));
     line("keys", &keys(plan));
     line("result cells", &number::grouped(explanation.cells as u64));
-    let counted = match plan.persons {
-        true => "distinct persons of each site, summed",
-        false => "records",
-    };
+    let counted = if plan.persons { "distinct persons of each site, summed" } else { "records" };
     line("counts", counted);
 
     section(&mut text, "Each site runs on its own rows", terminal);

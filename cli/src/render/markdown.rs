@@ -13,9 +13,9 @@ use super::{table::is_number, value};
 pub fn write(table: &ResultTable, threshold: u64, out: &mut dyn Write) -> io::Result<()> {
     let names = table.columns.iter().map(|column| value::printable(&column.name));
     line(names, out)?;
-    let rules = table.columns.iter().map(|column| match is_number(column) {
-        true => "---:".to_owned(),
-        false => "---".to_owned(),
+    let rules = table.columns.iter().map(|column| {
+        let rule = if is_number(column) { "---:" } else { "---" };
+        rule.to_owned()
     });
     line(rules, out)?;
     for row in &table.rows {

@@ -5,6 +5,7 @@
 pub mod data;
 pub mod pool;
 
+use std::fmt::Write as _;
 use std::{
     ffi::OsStr,
     path::{Path, PathBuf},
@@ -158,7 +159,7 @@ impl Sandbox {
             let log = std::fs::read_to_string(entry.path().join("log")).unwrap_or_default();
             let lines: Vec<&str> = log.lines().collect();
             let tail = &lines[lines.len().saturating_sub(15)..];
-            logs += &format!("-- {}\n{}\n", entry.path().display(), tail.join("\n"));
+            let _ = writeln!(logs, "-- {}\n{}", entry.path().display(), tail.join("\n"));
         }
         logs
     }

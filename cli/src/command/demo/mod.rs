@@ -5,6 +5,7 @@ mod pooled;
 mod questions;
 mod running;
 
+use std::fmt::Write as _;
 use std::{path::Path, time::Instant};
 
 use clap::Args;
@@ -238,7 +239,7 @@ fn learned(explanation: &Explanation, first: bool, width: usize) -> String {
     let mut text = String::from("  learned\n");
     let shown = if first { explanation.learns.len() } else { 2 };
     for learns in explanation.learns.iter().take(shown) {
-        text += &format!("    {}\n", learns.who);
+        let _ = writeln!(text, "    {}", learns.who);
         for what in learns.what.iter().take(if first { 9 } else { 2 }) {
             text += &wrapped(what, "      - ", width.min(100));
         }
@@ -254,7 +255,7 @@ fn wrapped(text: &str, bullet: &str, width: usize) -> String {
     for (i, word) in text.split_whitespace().enumerate() {
         let length = word.chars().count();
         if i > 0 && column + 1 + length > width {
-            lines += &format!("\n{:indent$}", "");
+            let _ = write!(lines, "\n{:indent$}", "");
             column = indent;
         } else if i > 0 {
             lines.push(' ');

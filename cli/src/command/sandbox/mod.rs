@@ -15,7 +15,7 @@ use crate::{context::Context, error::Result};
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Split data over sites and write keys, configuration and a signed study
-    New(new::Arguments),
+    New(Box<new::Arguments>),
     /// Start what is down, and wait until every party is ready
     Start(Folder),
     /// Which parties are up, where they listen, how many rows they hold
@@ -38,7 +38,7 @@ pub struct Folder {
 /// If the sandbox cannot be made, read or started.
 pub fn run(command: Command, context: &Context) -> Result<()> {
     match command {
-        Command::New(arguments) => new::run(arguments, context),
+        Command::New(arguments) => new::run(*arguments, context),
         Command::Start(folder) => start::run(&folder.folder, context),
         Command::Status(folder) => status::run(&folder.folder, context),
         Command::Stop(folder) => stop::run(&folder.folder, context),

@@ -1,5 +1,6 @@
 //! `tacit sandbox new`.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -156,16 +157,18 @@ fn summary(sandbox: &Sandbox, order: &Order) -> String {
     let mut text = format!("wrote {}\n", sandbox.folder.display());
     for site in &sandbox.facts.sites {
         let tables = sandbox.facts.rows.get(site).into_iter().flatten();
-        let rows = tables.map(|(table, rows)| format!("{table} {}", number::plural(*rows, "row", "rows")));
-        text += &format!("  sites/{site}: {}\n", rows.collect::<Vec<_>>().join(", "));
+        let rows =
+            tables.map(|(table, rows)| format!("{table} {}", number::plural(*rows, "row", "rows")));
+        let _ = writeln!(text, "  sites/{site}: {}", rows.collect::<Vec<_>>().join(", "));
     }
     if sandbox.facts.dealer {
         text += "  dealer: gives the engine additive its triples; it holds no data, and is trusted \
                  not to work together with a site\n";
     }
     text += "  analyst: the key to ask with\n";
-    text += &format!(
-        "  study.toml: signed by {}; tables: {}\n",
+    let _ = writeln!(
+        text,
+        "  study.toml: signed by {}; tables: {}",
         order.sites.join(", "),
         order.tables.iter().map(|table| table.name.as_str()).collect::<Vec<_>>().join(", ")
     );

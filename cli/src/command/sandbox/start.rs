@@ -22,7 +22,6 @@ pub fn run(folder: &Path, context: &Context) -> Result<()> {
         match party.ready() {
             Ok((process, said)) => {
                 context.print(&format!("{name}: started (process {}) {said}\n", process.id()))?;
-                process.release();
             }
             Err(failure) => {
                 failed.get_or_insert(failure);

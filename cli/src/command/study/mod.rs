@@ -41,7 +41,7 @@ pub struct File {
 /// If the study cannot be read, is unsound, or is not signed.
 pub fn run(command: Command, context: &Context) -> Result<()> {
     match command {
-        Command::New(arguments) => new::run(*arguments, context),
+        Command::New(arguments) => new::run(&arguments, context),
         Command::Check(file) => check::run(&file.study, context),
         Command::Sign(arguments) => sign::run(&arguments, context),
         Command::Show(file) => show::run(&file.study, context),

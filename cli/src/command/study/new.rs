@@ -80,7 +80,7 @@ pub struct Arguments {
 /// # Errors
 /// If a key or dictionary cannot be read, the dictionaries contradict each other, or the study
 /// would be unsound.
-pub fn run(arguments: Arguments, context: &Context) -> Result<()> {
+pub fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     if arguments.output.exists() && !arguments.force {
         let message = format!("{} is there already", arguments.output.display());
         return Err(Failure::setup("file_exists", message)
@@ -126,7 +126,7 @@ pub fn run(arguments: Arguments, context: &Context) -> Result<()> {
             site_floor: arguments.site_floor,
             ..DisclosureTerms::default()
         },
-        engines: allowed(&arguments, &sites)?,
+        engines: allowed(arguments, &sites)?,
         parties,
         tables: merged.dictionary.tables,
     };
