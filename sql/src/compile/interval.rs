@@ -301,3 +301,47 @@ fn operate(op: Operator, left: Interval, right: Interval, scale: u32) -> Option<
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn interval() -> impl Strategy<Value = (Interval, i128)> {
+        (-1000_i128..1000, 0_i128..2000, 0_i128..=100).prop_map(|(low, width, part)| {
+            (Interval::new(low, low + width, 0), low + width * part / 100)
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_result_lies_in_the_interval((left, x) in interval(), (right, y) in interval()) {
+            let all = [
+                (Operator::Plus, Some(x + y)),
+                (Operator::Minus, Some(x - y)),
+                (Operator::Multiply, Some(x * y)),
+                (Operator::Divide, x.checked_div(y)),
+                (Operator::Modulo, x.checked_rem(y)),
+            ];
+            for (op, value) in all {
+                let Some(value) = value else { continue };
+                let range = operate(op, left, right, 0).unwrap();
+                prop_assert!(range.low <= value && value <= range.high, "{x} {op} {y}: {range:?}");
+            }
+        }
+
+        #[test]
+        fn losing_digits_rounds_outwards(low in -100_000_i128..100_000, width in 0_i128..100) {
+            let range = Interval::new(low, low + width, 3).rescale(1).unwrap();
+            prop_assert!(range.low * 100 <= low && low + width <= range.high * 100);
+        }
+    }
+
+    #[test]
+    fn what_leaves_128_bits_has_no_interval() {
+        let large = Interval::new(0, i128::MAX / 2, 0);
+        assert!(operate(Operator::Multiply, large, large, 0).is_none());
+        assert!(operate(Operator::Divide, large, Interval::new(1, 2, 4), 4).is_none());
+    }
+}

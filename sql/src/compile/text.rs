@@ -25,7 +25,30 @@ pub(super) fn name(name: &str) -> String {
 
 /// Whether the parser would take a bare name for anything else, in any place where names stand.
 fn is_keyword(name: &str) -> bool {
-    use datafusion::sql::sqlparser::{ast, dialect::GenericDialect, parser::Parser};
+    use datafusion::sql::sqlparser::{
+        ast,
+        dialect::GenericDialect,
+        keywords::{
+            ALL_KEYWORDS, ALL_KEYWORDS_INDEX, RESERVED_FOR_COLUMN_ALIAS, RESERVED_FOR_TABLE_ALIAS,
+        },
+        parser::Parser,
+    };
+    // Words that the parser takes for names only if nothing else fits.
+    let inside = [
+        "all", "and", "any", "array", "between", "case", "cast", "distinct", "else", "end",
+        "exists", "false", "filter", "in", "interval", "is", "like", "not", "null", "or", "struct",
+        "then", "true", "when",
+    ];
+    if inside.contains(&name) {
+        return true;
+    }
+    let upper = name.to_uppercase();
+    if let Ok(at) = ALL_KEYWORDS.binary_search(&upper.as_str()) {
+        let word = ALL_KEYWORDS_INDEX[at];
+        if RESERVED_FOR_COLUMN_ALIAS.contains(&word) || RESERVED_FOR_TABLE_ALIAS.contains(&word) {
+            return true;
+        }
+    }
     let dialect = GenericDialect {};
     let parser = Parser::new(&dialect).try_with_sql(name);
     let alone = parser.and_then(|mut parser| parser.parse_expr());
@@ -246,4 +269,53 @@ pub(super) fn decimal(unscaled: i128, scale: u32) -> String {
     let (whole, rest) = digits.split_at(digits.len() - scale);
     let sign = if unscaled < 0 { "-" } else { "" };
     format!("{sign}{whole}.{rest}")
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::{
+        logical_expr::{and, col, lit, or},
+        prelude::Expr,
+    };
+
+    use super::*;
+
+    #[test]
+    fn brackets_stand_where_they_change_the_meaning() {
+        let (a, b, c) = (|| col("a"), || col("b"), || col("c"));
+        let cases: [(Expr, &str); 9] = [
+            (and(or(a(), b()), c()), "(a OR b) AND c"),
+            (or(and(a(), b()), c()), "a AND b OR c"),
+            (and(Expr::Not(Box::new(or(a(), b()))), c()), "NOT (a OR b) AND c"),
+            (a() - (b() - c()), "a - (b - c)"),
+            (a() - b() - c(), "a - b - c"),
+            ((a() + b()) * c(), "(a + b) * c"),
+            (a() * -b(), "a * (- b)"),
+            (a().eq(lit(-1_i64)).is_null(), "(a = (-1)) IS NULL"),
+            (and(a(), col("Order \"x\"").eq(lit("it's"))), "a AND \"Order \"\"x\"\"\" = 'it''s'"),
+        ];
+        for (expr, text) in cases {
+            assert_eq!(sql(&expr).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn literals_keep_their_type() {
+        let decimal = |n, scale| sql(&lit(ScalarValue::Decimal128(Some(n), 9, scale))).unwrap();
+        assert_eq!(decimal(5, 2), "0.05");
+        assert_eq!(decimal(-1234, 1), "(-123.4)");
+        assert_eq!(decimal(7, 0), "CAST(7 AS DECIMAL(9,0))");
+        assert_eq!(sql(&lit(ScalarValue::Date32(Some(0)))).unwrap(), "DATE '1970-01-01'");
+        let instant = ScalarValue::TimestampMicrosecond(Some(1_500_000), None);
+        assert_eq!(sql(&lit(instant)).unwrap(), "CAST('1970-01-01T00:00:01.500' AS TIMESTAMP(6))");
+    }
+
+    #[test]
+    fn names_that_the_parser_would_take_for_words_are_quoted() {
+        assert_eq!(name("age"), "age");
+        assert_eq!(name("date"), "date");
+        for word in ["select", "Age", "current_date", "null", "interval", "1st", "case", "from"] {
+            assert!(name(word).starts_with('"'), "{word}");
+        }
+    }
 }

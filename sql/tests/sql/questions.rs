@@ -289,6 +289,10 @@ fn hostile_texts_are_refused_quickly() {
     }
     let refusal = statement(&format!("SELECT SUM(a) FROM ({doubling}) AS t")).unwrap_err();
     assert!(["too_deep", "too_long"].contains(&refusal.code), "{refusal}");
+    // The engine would write each argument twice.
+    let nested = format!("{}age{}", "coalesce(".repeat(40), ", 1)".repeat(40));
+    let refusal = statement(&format!("SELECT SUM({nested}) FROM encounters")).unwrap_err();
+    assert_eq!(refusal.code, "too_long", "{refusal}");
     let flat =
         format!("SELECT COUNT(*) FROM encounters WHERE {} age = 3", "age = 1 OR ".repeat(300));
     assert!(statement(&flat).is_err_and(|refusal| refusal.code == "too_long"));
