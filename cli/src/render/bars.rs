@@ -13,11 +13,12 @@ const EIGHTHS: [char; 8] = ['▏', '▎', '▍', '▌', '▋', '▊', '▉', '�
 /// Longest bar, in characters.
 const LONGEST: usize = 48;
 
-/// A picture of the last number column over the columns before the first number; `None` where
-/// there is no such column, no row, or a negative number.
+/// A picture of the last number column, labelled by the columns before the first number, or by the
+/// first column; `None` where there is no such column, no row, or a negative number.
 pub fn picture(table: &ResultTable, threshold: u64, terminal: &Terminal) -> Option<String> {
-    let labelled = table.columns.iter().position(is_number)?;
     let drawn = table.columns.iter().rposition(is_number)?;
+    // A key may be a number itself.
+    let labelled = table.columns.iter().position(is_number)?.max(1).min(drawn);
     let numbers: Vec<Option<f64>> = table
         .rows
         .iter()

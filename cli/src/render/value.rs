@@ -1,6 +1,6 @@
 //! A value of a result as text.
 
-use tacit_plan::Value;
+use tacit_plan::{Value, calendar, literal};
 use tacit_sql::{ResultColumn, ResultValue, ValueStatus};
 
 /// Exact text for programs: ISO 8601 dates, all digits of numbers. NULL is empty.
@@ -8,12 +8,12 @@ pub fn exact(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::Integer(number) => number.to_string(),
-        Value::Decimal { unscaled, scale } => decimal(*unscaled, *scale),
+        Value::Decimal { unscaled, scale } => literal::format_decimal(*unscaled, *scale),
         Value::Float(number) => number.to_string(),
         Value::Boolean(truth) => truth.to_string(),
         Value::Text(text) => text.clone(),
-        Value::Date(days) => date(*days),
-        Value::Timestamp(micros) => timestamp(*micros),
+        Value::Date(days) => calendar::format_date(*days),
+        Value::Timestamp(micros) => calendar::format_timestamp(*micros),
     }
 }
 
@@ -73,37 +73,11 @@ pub fn printable(text: &str) -> String {
         .collect()
 }
 
-fn decimal(unscaled: i128, scale: u8) -> String {
-    let scale = usize::from(scale);
-    if scale == 0 {
-        return unscaled.to_string();
-    }
-    let sign = if unscaled < 0 { "-" } else { "" };
-    let digits = format!("{:0>width$}", unscaled.unsigned_abs(), width = scale + 1);
-    let (whole, fraction) = digits.split_at(digits.len() - scale);
-    format!("{sign}{whole}.{fraction}")
-}
-
 fn float(number: f64) -> String {
     let exact = number.to_string();
     let rounded = format!("{number:.6}");
     let short = number.abs() >= 1e-3 && number.abs() < 1e15;
     if short && exact.len() > rounded.len() { rounded } else { exact }
-}
-
-fn date(days: i32) -> String {
-    let epoch = jiff::civil::date(1970, 1, 1);
-    match epoch.checked_add(jiff::Span::new().days(i64::from(days).clamp(-4_000_000, 4_000_000))) {
-        Ok(date) => date.to_string(),
-        Err(_) => format!("day {days}"),
-    }
-}
-
-fn timestamp(micros: i64) -> String {
-    match jiff::Timestamp::from_microsecond(micros) {
-        Ok(time) => jiff::tz::TimeZone::UTC.to_datetime(time).to_string(),
-        Err(_) => format!("microsecond {micros}"),
-    }
 }
 
 #[cfg(test)]
