@@ -37,13 +37,21 @@ pub struct Receipts {
     length: u64,
     sequence: u64,
     last: Digest,
-    /// Sessions by day and analyst.
+    /// Queries by day, analyst and session.
     sessions: Sessions,
     note: Option<String>,
     broken: bool,
 }
 
-type Sessions = BTreeMap<Date, HashMap<String, HashSet<String>>>;
+type Sessions = BTreeMap<Date, HashMap<String, HashMap<String, Asked>>>;
+
+/// What was asked under one session.
+#[derive(Default)]
+struct Asked {
+    queries: u64,
+    /// Whether the last receipt is of a release: the query may still fail.
+    released: bool,
+}
 
 impl Receipts {
     /// Opens or creates the receipts and checks the whole chain.
@@ -139,15 +147,15 @@ impl Receipts {
         self.note.as_deref()
     }
 
-    /// Queries of an analyst on the day (UTC) of `now`, from the receipts on disk: each session
-    /// counts once, whether it was released, failed or was cancelled; what the site refused does
-    /// not count. Queries that still run have no receipt yet: the caller adds them. The last few
-    /// days are kept.
+    /// Queries of an analyst on the day (UTC) of `now`, from the receipts on disk: each counts
+    /// once, whether it was released, failed (before or after its release) or was cancelled; what
+    /// the site refused does not count. A session that is used again is another query. Queries that
+    /// still run have no receipt yet: the caller adds them. The last few days are kept.
     pub fn queries_on(&self, analyst: &str, now: Timestamp) -> u64 {
         self.sessions
             .get(&day_of(now))
             .and_then(|analysts| analysts.get(analyst))
-            .map_or(0, |sessions| sessions.len() as u64)
+            .map_or(0, |sessions| sessions.values().map(|asked| asked.queries).sum())
     }
 
     /// Refuses to write into a file that was deleted under us.
@@ -302,13 +310,20 @@ fn remember(sessions: &mut Sessions, record: &Record) {
     if matches!(record.outcome, Outcome::Refused { .. }) {
         return;
     }
-    if let Some(day) = record.day() {
-        let analysts = sessions.entry(day).or_default();
-        let known = analysts.entry(record.analyst.clone()).or_default();
-        known.insert(record.session.clone());
+    let Some(day) = record.day() else { return };
+    let analysts = sessions.entry(day).or_default();
+    let known = analysts.entry(record.analyst.clone()).or_default();
+    let asked = known.entry(record.session.clone()).or_default();
+    let released = record.outcome == Outcome::Released;
+    // A failure after a release is the end of the same query.
+    if released || !asked.released {
+        asked.queries += 1;
     }
+    asked.released = released;
     while sessions.len() > DAYS {
-        sessions.pop_first();
+        // Days of a clock that ran ahead must not push out the day that is counted now.
+        let Some(other) = sessions.keys().copied().find(|other| *other != day) else { return };
+        sessions.remove(&other);
     }
 }
 

@@ -161,6 +161,31 @@ fn queries_of_a_day_are_counted_from_disk_and_each_session_once() {
     assert_eq!(receipts.queries_on("other", "2026-06-01T00:00:00Z".parse().unwrap()), 1);
 }
 
+#[test]
+fn a_session_that_is_used_again_is_another_query() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut receipts = Receipts::open(&folder.path().join("receipts.jsonl")).unwrap();
+    for second in 0..3 {
+        let time = format!("2026-06-01T10:00:0{second}Z");
+        receipts.append(&record(1, &time, Outcome::Released)).unwrap();
+    }
+    let now = "2026-06-01T11:00:00Z".parse().unwrap();
+    assert_eq!(receipts.queries_on("analyst", now), 3);
+}
+
+#[test]
+fn days_of_a_clock_that_ran_ahead_do_not_hide_the_present_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut receipts = Receipts::open(&folder.path().join("receipts.jsonl")).unwrap();
+    for (session, day) in ["2030-01-01", "2030-01-02", "2030-01-03"].iter().enumerate() {
+        let time = format!("{day}T10:00:00Z");
+        receipts.append(&record(session as u8, &time, Outcome::Released)).unwrap();
+    }
+    receipts.append(&record(9, "2026-06-01T10:00:00Z", Outcome::Released)).unwrap();
+    let now = "2026-06-01T11:00:00Z".parse().unwrap();
+    assert_eq!(receipts.queries_on("analyst", now), 1);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
     #[test]
