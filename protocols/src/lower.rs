@@ -3,7 +3,7 @@
 use tacit_mpc::{Bit, Builder, Circuit, Handle, Id, Num, Op};
 
 use crate::operators::{addend_planes, equal, less, select, sum_planes, to_num};
-use crate::tidy::{live, results, tidy};
+use crate::tidy::{keeps, live, results, tidy};
 
 /// The same circuit without macro instructions, for an engine that holds a number as so many
 /// addends (`EngineKind::addends`).
@@ -21,7 +21,8 @@ pub fn lower(circuit: &Circuit, addends: usize) -> Circuit {
     for (at, instruction) in circuit.instructions().iter().enumerate() {
         let results = results(circuit, at);
         let args: Vec<Id> = instruction.args.iter().map(|&a| renamed[a as usize]).collect();
-        if instruction.op.is_macro() && !results.clone().any(|id| live[id as usize]) {
+        // What nobody uses may be made of planes that were not built.
+        if !keeps(&instruction.op) && !results.clone().any(|id| live[id as usize]) {
             continue;
         }
         match instruction.op {

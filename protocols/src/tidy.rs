@@ -64,7 +64,8 @@ pub fn results(circuit: &Circuit, at: usize) -> std::ops::Range<Id> {
     instructions[at].first..end
 }
 
-fn keeps(op: &Op) -> bool {
+/// Whether an instruction stays even if nobody uses what it gives.
+pub fn keeps(op: &Op) -> bool {
     matches!(op, Op::Enter { .. } | Op::Reveal { .. })
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use common::{ROWS, cost, mask, numbers, over_planes, planes, result};
 use proptest::prelude::*;
-use tacit_mpc::{Bit, Builder, Column, clear};
+use tacit_mpc::{Bit, Builder, Column, Num, clear};
 use tacit_protocols as ops;
 use tacit_protocols::{ceil_log2, lower, tidy};
 
@@ -253,6 +253,19 @@ fn unused_high_bits_are_not_entered() {
     let circuit = lower(&b.finish(), 3);
     assert_eq!(cost(&circuit), (0, 0));
     assert!(circuit.shapes().len() < 10);
+}
+
+#[test]
+fn lowering_leaves_out_what_is_made_of_planes_that_nobody_needs() {
+    let mut b = Builder::new();
+    let x: Num = b.enter(0, 3);
+    let planes = b.to_bits(x, 4);
+    let _dead = b.not(planes[0]);
+    b.reveal(planes[3], 1, "top");
+    let circuit = lower(&b.finish(), 1);
+    let entered = vec![Column::Num(vec![7, 8, 15])];
+    let opened = clear(&circuit, &BTreeMap::from([(0, entered)])).unwrap();
+    assert_eq!(opened[0].2.to_numbers(), [0, 1, 1]);
 }
 
 #[test]
