@@ -85,9 +85,14 @@ pub(crate) fn peaks(
     let constant: Vec<bool> = {
         let mut constant = vec![false; circuit.shapes().len()];
         for instruction in circuit.instructions() {
-            if matches!(instruction.op, Op::Constant { .. }) {
-                constant[instruction.first as usize] = true;
-            }
+            constant[instruction.first as usize] = match instruction.op {
+                Op::Constant { .. } => true,
+                // Of constants these are constants again.
+                Op::Add | Op::Sub | Op::Scale(_) => {
+                    instruction.args.iter().all(|&id| constant[id as usize])
+                }
+                _ => continue,
+            };
         }
         constant
     };

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use tacit_mpc::{
     Bit, Builder, Circuit, Column, EngineKind, Num, Roster, bill,
-    testing::{Inputs, parties, session},
+    testing::{Inputs, assert_laws, parties, session},
 };
 use tacit_net::Tampered;
 
@@ -83,6 +83,22 @@ fn additive_opens_two_words_a_product_and_enters_for_nothing() {
         b.reveal(x, session.analyst, "x");
     });
     assert_eq!(opened, (vec![8000, 8000, 8000, 0, 0, 0], 1));
+}
+
+#[test]
+fn memory_for_a_sum_of_constants_is_billed_where_it_is_used() {
+    let session = session(EngineKind::Rep3, 3, 3);
+    let mut b = Builder::new();
+    let x: Bit = b.enter(0, ROWS);
+    let zero: Bit = b.constant(0, ROWS);
+    let one = b.not(zero);
+    for i in 0..8 {
+        let same = b.and(x, one);
+        b.reveal(same, session.analyst, i.to_string());
+    }
+    let entered = vec![Column::bits((0..ROWS).map(|row| row % 3 == 0))];
+    let inputs = Inputs::from([(0, entered)]);
+    assert_laws(&b.finish(), EngineKind::Rep3, &session.roster, &inputs, 1);
 }
 
 #[test]
