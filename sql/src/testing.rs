@@ -166,24 +166,31 @@ impl World {
         }
     }
 
+    /// What each site enters.
+    ///
+    /// # Errors
+    /// As [`run_local`](crate::run_local).
+    pub async fn entered(&self, plan: &Plan) -> Result<Vec<InputColumns>> {
+        let mut all = Vec::new();
+        for site in 0..self.sites.len() {
+            let session = self.session(Some(site)).map_err(|e| Error::Local(e.to_string()))?;
+            all.push(run_on(&session, plan).await?);
+        }
+        Ok(all)
+    }
+
     /// What the sites enter, added up.
     ///
     /// # Errors
     /// As [`run_local`](crate::run_local).
     pub async fn inputs(&self, plan: &Plan) -> Result<InputColumns> {
-        let mut sum: Option<InputColumns> = None;
-        for site in 0..self.sites.len() {
-            let session = self.session(Some(site)).map_err(|e| Error::Local(e.to_string()))?;
-            let own = run_on(&session, plan).await?;
-            match &mut sum {
-                None => sum = Some(own),
-                Some(sum) => {
-                    for (all, own) in sum.columns.iter_mut().zip(&own.columns) {
-                        all.iter_mut().zip(own).for_each(|(all, own)| *all += own);
-                    }
-                }
+        let add = |mut sum: InputColumns, own: InputColumns| {
+            for (all, own) in sum.columns.iter_mut().zip(&own.columns) {
+                all.iter_mut().zip(own).for_each(|(all, own)| *all += own);
             }
-        }
+            sum
+        };
+        let sum = self.entered(plan).await?.into_iter().reduce(add);
         sum.ok_or_else(|| Error::Malformed("a world without sites".into()))
     }
 
