@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use tacit_client::{EngineExplanation, Explanation, Stats};
+use tacit_client::{EngineExplanation, Explanation, Learns, Stats};
 use tacit_plan::{Plan, Rows};
 
 use super::{number, table, value::printable};
@@ -40,9 +40,9 @@ pub fn text(explanation: &Explanation, terminal: &Terminal) -> String {
     let _ = writeln!(text, "  {}", stats(&explanation.circuit));
 
     section(&mut text, "Who learns what", terminal);
-    for learns in &explanation.learns {
-        let _ = writeln!(text, "  {}", printable(&learns.who));
-        for what in &learns.what {
+    for (who, what) in audiences(&explanation.learns) {
+        let _ = writeln!(text, "  {}", printable(&who));
+        for what in what {
             let _ = writeln!(text, "    - {}", printable(what));
         }
     }
@@ -54,6 +54,18 @@ pub fn text(explanation: &Explanation, terminal: &Terminal) -> String {
     list(&mut text, "What may be hidden", &explanation.may_be_hidden, terminal);
     list(&mut text, "What may surprise", &explanation.notes, terminal);
     text
+}
+
+/// Those who learn the same, together.
+pub fn audiences(learns: &[Learns]) -> Vec<(String, &[String])> {
+    let mut together: Vec<(String, &[String])> = Vec::new();
+    for one in learns {
+        match together.iter_mut().find(|(_, what)| *what == one.what) {
+            Some((who, _)) => *who = format!("{who}; {}", one.who),
+            None => together.push((one.who.clone(), &one.what)),
+        }
+    }
+    together
 }
 
 fn of_engine(engine: &EngineExplanation, terminal: &Terminal) -> String {

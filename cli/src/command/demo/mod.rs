@@ -237,10 +237,10 @@ fn costs(receipt: &RunReceipt, context: &Context) -> String {
 /// Who learned what; at length the first time.
 fn learned(explanation: &Explanation, first: bool, width: usize) -> String {
     let mut text = String::from("  learned\n");
-    let shown = if first { explanation.learns.len() } else { 2 };
-    for learns in explanation.learns.iter().take(shown) {
-        let _ = writeln!(text, "    {}", learns.who);
-        for what in learns.what.iter().take(if first { 9 } else { 2 }) {
+    let (audiences, lines) = if first { (9, 9) } else { (2, 2) };
+    for (who, what) in render::explain::audiences(&explanation.learns).iter().take(audiences) {
+        text += &wrapped(who, "    ", width.min(100));
+        for what in what.iter().take(lines) {
             text += &wrapped(what, "      - ", width.min(100));
         }
     }
