@@ -66,7 +66,7 @@ pub fn run(_: &Arguments, context: &Context) -> Result<()> {
 
     let client = Client::open(&sandbox.study(), &sandbox.analyst_key())?;
     context.print(&introduction(&sandbox, &client, begin))?;
-    let pooled = Pooled::open(client.study(), TABLE, &file)?;
+    let pooled = Pooled::open(client.study(), TABLE, &file, &folder.join("cache"))?;
     let mut differ = Vec::new();
     for (i, question) in QUESTIONS.iter().enumerate() {
         let title = format!("{}. {}", i + 1, question.title);

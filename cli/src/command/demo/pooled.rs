@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use tacit_governance::Study;
 use tacit_plan::Plan;
-use tacit_sql::{ResultTable, Source, Tables, release, run_local};
+use tacit_sql::{Options, ResultTable, Source, Tables, release, run_local};
 
 use crate::{
     error::{Exit, Failure, Result},
@@ -18,11 +18,15 @@ pub struct Pooled {
 }
 
 impl Pooled {
-    /// Opens the whole file.
-    pub fn open(study: &Study, table: &str, file: &Path) -> Result<Self> {
+    /// Opens the whole file; what does not fit into memory goes to `cache`.
+    pub fn open(study: &Study, table: &str, file: &Path, cache: &Path) -> Result<Self> {
         let sources = BTreeMap::from([(table.to_owned(), Source::new(file))]);
         let rows = study.rows_at_most().saturating_mul(study.sites().count() as u64);
-        let tables = runtime::block_on(Tables::open(study.dictionary(), &sources, rows))??;
+        let tables = {
+            let options = Options { cache: Some(cache.to_owned()), ..Options::default() };
+            let opened = Tables::open_with(study.dictionary(), &sources, rows, &options);
+            runtime::block_on(opened)??
+        };
         Ok(Self { tables })
     }
 

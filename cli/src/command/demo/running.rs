@@ -16,13 +16,13 @@ pub struct Running(Arc<Mutex<Option<Held>>>);
 struct Held {
     processes: Vec<Tied>,
     /// Removed when dropped, after the processes.
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Running {
     /// Takes the folder into its care; from here on Ctrl-C cleans up.
     pub fn new(folder: tempfile::TempDir) -> Self {
-        let held = Held { processes: Vec::new(), _folder: folder };
+        let held = Held { processes: Vec::new(), folder };
         let held = Arc::new(Mutex::new(Some(held)));
         let of_signal = Arc::clone(&held);
         signals::on_interrupt(move || {
@@ -64,5 +64,9 @@ fn end(held: &Mutex<Option<Held>>) {
     if let Some(mut held) = taken {
         held.processes.iter().for_each(Tied::ask_to_end);
         held.processes.iter_mut().for_each(Tied::end);
+        let path = held.folder.path().to_owned();
+        drop(held);
+        // The question that was interrupted may have written once more.
+        let _ = std::fs::remove_dir_all(path);
     }
 }
