@@ -6,6 +6,8 @@ use std::{borrow::Cow, fmt};
 use miette::{Diagnostic, LabeledSpan, SourceCode};
 use serde_json::json;
 
+use crate::render::value::printable;
+
 /// Result of a command.
 pub type Result<T, E = Failure> = std::result::Result<T, E>;
 
@@ -53,7 +55,7 @@ impl Failure {
         Self(Box::new(Inner {
             exit,
             code: code.into(),
-            message: message.to_string(),
+            message: clean(&message),
             help: None,
             source: None,
         }))
@@ -78,7 +80,7 @@ impl Failure {
     /// With what to do next.
     #[must_use]
     pub fn help(mut self, help: impl fmt::Display) -> Self {
-        self.0.help = Some(help.to_string());
+        self.0.help = Some(clean(&help));
         self
     }
 
@@ -120,6 +122,13 @@ impl Failure {
         }
         json!({ "error": error }).to_string()
     }
+}
+
+/// Text for a terminal: parts of it may come from a peer, which must not steer the screen.
+fn clean(text: &impl fmt::Display) -> String {
+    let text = text.to_string();
+    let lines: Vec<String> = text.split('\n').map(printable).collect();
+    lines.join("\n")
 }
 
 impl fmt::Display for Failure {

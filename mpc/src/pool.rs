@@ -1,8 +1,8 @@
 //! Buffers for columns and frames, reused when a column dies.
 //!
 //! A pool never holds more than its budget, the peak that the bill states: before it takes more
-//! from the system it gives back what lies idle. Everything is wiped when it goes back to the
-//! system.
+//! from the system it gives back what lies idle. What a pool holds is wiped when it goes back to the
+//! system; what the transport holds of a frame is not.
 
 use std::collections::BTreeMap;
 
@@ -91,8 +91,9 @@ impl Pool {
     /// Gives idle buffers back to the system until the budget holds.
     pub(crate) fn trim(&mut self, more: u64) {
         while self.live + self.idle + more > self.budget {
-            if let Some(frame) = self.frames.pop() {
+            if let Some(mut frame) = self.frames.pop() {
                 self.idle -= frame.capacity() as u64;
+                frame.zeroize();
             } else if let Some(mut columns) = self.columns.last_entry() {
                 if let Some(mut buffer) = columns.get_mut().pop() {
                     self.idle -= 8 * buffer.len() as u64;
@@ -112,6 +113,7 @@ impl Drop for Pool {
         for buffer in self.columns.values_mut().flatten() {
             buffer.zeroize();
         }
+        self.frames.iter_mut().for_each(Zeroize::zeroize);
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use tacit_governance::{Receipts, Record, Result, Timestamp};
+use tacit_governance::{Outcome, Receipts, Record, Result, Timestamp};
 use tacit_plan::Digest;
 
 /// The receipts, and the queries that still run.
@@ -66,7 +66,10 @@ impl Book {
     pub fn append(&self, record: &Record, session: [u8; 32]) -> Result<Digest> {
         let mut inside = self.inside();
         let hash = inside.receipts.append(record)?;
-        inside.running.remove(&(record.analyst.clone(), session));
+        // A refused question never held a place; another one of this session may.
+        if !matches!(record.outcome, Outcome::Refused { .. }) {
+            inside.running.remove(&(record.analyst.clone(), session));
+        }
         Ok(hash)
     }
 
@@ -82,8 +85,6 @@ impl Book {
 
 #[cfg(test)]
 mod tests {
-    use tacit_governance::Outcome;
-
     use super::*;
 
     #[test]
@@ -100,6 +101,10 @@ mod tests {
         book.append(&record, [1; 32]).unwrap();
         assert!(book.debit("a", [3; 32], Some(2), now).is_err());
         book.debit("b", [3; 32], Some(1), now).unwrap();
+        let refused = Outcome::Refused { reason: "this session is known already".into() };
+        book.append(&Record::new(now, &[2; 32], "a", refused), [2; 32]).unwrap();
+        let again = book.debit("a", [3; 32], Some(2), now);
+        assert!(again.is_err(), "a refusal gave back what a running query holds");
         drop(book);
         let book = Book::open(&path).unwrap();
         book.debit("a", [4; 32], Some(2), now).unwrap();

@@ -15,10 +15,10 @@ use super::wire::{End, Inlet, Outlet};
 use crate::{Error, Result};
 
 /// Longest message, in bytes.
-pub const MESSAGE: usize = 1 << 20;
+pub const MESSAGE: usize = 256 << 10;
 
 /// Messages that may lie here unread; the peer waits beyond that.
-const UNREAD: usize = 4;
+const UNREAD: usize = 2;
 
 /// A conversation that a peer began.
 #[derive(Debug)]
