@@ -111,7 +111,7 @@ fn joint(c: &mut Criterion) {
         })
     };
     assert_eq!(
-        pooled().iter().map(|batch| batch.num_rows()).sum::<usize>(),
+        pooled().iter().map(datafusion::arrow::array::RecordBatch::num_rows).sum::<usize>(),
         ask().table.rows.len(),
         "the joint answer has as many rows as the pooled one"
     );
