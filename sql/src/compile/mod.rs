@@ -49,7 +49,7 @@ use crate::{Context, Refusal, Statement, error::Result, session::on_large_stack,
 /// Pure: the same text and the same context yield the same plan, at every party.
 ///
 /// # Errors
-/// [`Error::Query`] with a reason, a place where one is known, and what would work.
+/// [`crate::Error::Query`] with a reason, a place where one is known, and what would work.
 pub fn compile(sql: &str, context: &Context<'_>) -> Result<Statement> {
     on_large_stack(|| statement(sql, context))
 }
