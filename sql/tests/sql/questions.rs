@@ -229,6 +229,35 @@ fn refusals_say_what_and_why_and_what_would_work() {
             "",
         ),
         ("SELECT COUNT(*) FROM encounters WHERE note ~ 'x+'", "unsupported_operator", "~", "LIKE"),
+        // What fails in some rows alone would tell about them.
+        (
+            "SELECT COUNT(CASE WHEN age = 17 THEN date_part('fortnight', admitted) END) \
+             FROM encounters",
+            "type",
+            "",
+            "",
+        ),
+        (
+            "SELECT COUNT(*) FROM encounters WHERE date_trunc('month', CASE WHEN age = 17 THEN \
+             admitted + INTERVAL '500 years' ELSE admitted END) IS NOT NULL",
+            "overflow",
+            "1678",
+            "EXTRACT",
+        ),
+        ("SELECT COUNT(CAST(age AS DATE)) FROM encounters", "type", "number", "INTERVAL"),
+        (
+            "SELECT COUNT(*) FROM encounters WHERE note LIKE CASE WHEN age = 17 THEN '_' ELSE 'x' END",
+            "unsupported_expression",
+            "LIKE",
+            "contains",
+        ),
+        (
+            "SELECT COUNT(*) FROM encounters WHERE substr(note, CASE WHEN age = 17 THEN \
+             -9223372036854775807 - 1 ELSE 1 END) = 'x'",
+            "overflow",
+            "substr",
+            "",
+        ),
         ("SELECT SUM(DISTINCT age) FROM encounters", "distinct", "SUM(DISTINCT", "GROUP BY"),
         (
             "SELECT COUNT(*) FROM public.encounters",
