@@ -348,6 +348,20 @@ pub(super) fn range(column: &Column) -> Result<Option<(i128, i128, u32)>> {
     })
 }
 
+/// The span of a date or timestamp column, in microseconds; `None` for other columns.
+pub(super) fn moments(column: &Column) -> Result<Option<(i128, i128)>> {
+    let kind = types::column_type(&column.r#type);
+    let day = i128::from(STEPS[2]);
+    Ok(match &column.r#type {
+        ColumnType::Date { range } => {
+            let (low, high) = ends(column, range, &kind)?;
+            Some((low * day, high * day))
+        }
+        ColumnType::Timestamp { range } => Some(ends(column, range, &kind)?),
+        _ => None,
+    })
+}
+
 /// Whole numbers that stand for a column's values, as `low..=high` by `step`.
 fn numbers(column: &Column, step: Option<i64>) -> Result<Option<(i128, i128, i128)>> {
     let kind = types::column_type(&column.r#type);

@@ -9,7 +9,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use datafusion::{
     arrow::{
         array::{RecordBatch, RecordBatchOptions, new_null_array},
-        datatypes::{DataType, TimeUnit},
+        datatypes::{DataType, Field, Schema, TimeUnit},
     },
     common::{
         Column, DFSchema, ScalarValue,
@@ -35,6 +35,9 @@ type Result<T, E = Refusal> = std::result::Result<T, E>;
 /// Bounds of an expression once its subqueries are written out.
 const MOST_NODES: usize = 30_000;
 const DEEPEST: usize = 150;
+
+/// The longest pattern of LIKE, in bytes.
+const LONGEST_PATTERN: usize = 1000;
 
 /// Functions that cannot fail, whatever the row.
 pub(super) const FUNCTIONS: [&str; 29] = [
@@ -116,7 +119,21 @@ impl Safe<'_> {
                 function(&call)?;
                 Expr::ScalarFunction(call)
             }
-            Expr::Like(like) => Expr::Like(like),
+            Expr::Like(like) => {
+                // Patterns become automata, of which a large one fails.
+                let short = match like.pattern.as_ref() {
+                    Expr::Literal(value, _) => value.to_string().len() <= LONGEST_PATTERN,
+                    _ => false,
+                };
+                if !short {
+                    let message = format!(
+                        "the pattern of LIKE must be a literal of at most {LONGEST_PATTERN} bytes"
+                    );
+                    return Err(Refusal::new("unsupported_expression", message)
+                        .suggest("for text within text there are contains and strpos"));
+                }
+                Expr::Like(like)
+            }
             Expr::Negative(inner) => match *inner {
                 Expr::Literal(value, _) => match value.arithmetic_negate() {
                     Ok(value) => Expr::Literal(value, None),
@@ -184,8 +201,17 @@ impl Safe<'_> {
             DataType::Utf8 | DataType::LargeUtf8 => DataType::Utf8View,
             other => other.clone(),
         };
-        if self.kind(&expr)? == target {
+        let from = self.kind(&expr)?;
+        if from == target {
             return Ok(expr);
+        }
+        let is_time = |kind: &DataType| matches!(kind, DataType::Date32 | DataType::Timestamp(..));
+        let text = from.is_null() || from.is_string();
+        if is_time(&target) && !is_time(&from) && !text {
+            // It may lie outside the calendar, where steps fail.
+            let message = format!("{expr} is no date: a number cannot be converted to one");
+            return Err(Refusal::new("type", message)
+                .suggest("write, say, DATE '2020-01-01' + INTERVAL '30 days'"));
         }
         if let Expr::Literal(value, _) = &expr
             && !matches!(target, DataType::Interval(_))
@@ -312,7 +338,7 @@ impl Safe<'_> {
             .iter()
             .map(|field| field.as_ref().clone().with_nullable(true))
             .collect();
-        let schema = Arc::new(datafusion::arrow::datatypes::Schema::new(nullable));
+        let schema = Arc::new(Schema::new(nullable));
         let columns = schema.fields().iter();
         let columns = columns.map(|field| new_null_array(field.data_type(), 1)).collect();
         let options = RecordBatchOptions::new().with_row_count(Some(1));
@@ -327,7 +353,49 @@ impl Safe<'_> {
             physical.evaluate(&batch)?;
             Ok(())
         };
-        run().map_err(|e| type_error(&e.strip_backtrace()))
+        run().map_err(|e| type_error(&e.strip_backtrace()))?;
+        self.trial_of_calls(expr)
+    }
+
+    /// Runs each call by itself as well: the engine skips a branch of CASE that no row takes, so
+    /// that a call that always fails would otherwise show only where a row takes it.
+    fn trial_of_calls(&self, expr: &Expr) -> Result<()> {
+        let mut calls = Vec::new();
+        let _ = expr.apply(|node| {
+            if let Expr::ScalarFunction(call) = node {
+                calls.push(call);
+            }
+            Ok(TreeNodeRecursion::Continue)
+        });
+        for call in calls {
+            let mut fields = Vec::new();
+            let mut arguments = Vec::new();
+            for (i, argument) in call.args.iter().enumerate() {
+                arguments.push(match argument {
+                    Expr::Literal(..) => argument.clone(),
+                    other => {
+                        let name = format!("a{i}");
+                        fields.push(Field::new(&name, self.kind(other)?, true));
+                        Expr::Column(Column::new_unqualified(name))
+                    }
+                });
+            }
+            let columns = fields.iter().map(|field| new_null_array(field.data_type(), 1)).collect();
+            let call = ScalarFunction::new_udf(Arc::clone(&call.func), arguments);
+            let run = || -> Result<(), DataFusionError> {
+                let schema = DFSchema::try_from(Schema::new(fields))?;
+                let options = RecordBatchOptions::new().with_row_count(Some(1));
+                let batch = RecordBatch::try_new_with_options(
+                    Arc::new(schema.as_arrow().clone()),
+                    columns,
+                    &options,
+                )?;
+                physical(&Expr::ScalarFunction(call), &schema)?.evaluate(&batch)?;
+                Ok(())
+            };
+            run().map_err(|e| type_error(&e.strip_backtrace()))?;
+        }
+        Ok(())
     }
 }
 

@@ -84,8 +84,8 @@ fn whole(kind: &DataType) -> Option<Interval> {
     }
 }
 
-/// More days than lie between any two dates that a dictionary and literal steps can reach.
-const DAYS: i128 = 1 << 27;
+/// More days than lie between any two dates that text can name: years -262144 to 262143.
+const DAYS: i128 = 1 << 28;
 
 /// Ranges over one schema.
 pub(super) struct Ranges<'a> {
@@ -104,14 +104,21 @@ impl Ranges<'_> {
         for part in parts {
             known.push(self.of(part)?);
         }
-        let kind = expr.get_type(self.schema).map_err(|e| inside(&e))?;
-        let Some(whole) = whole(&kind) else {
-            return Ok(None);
-        };
         let overflow = || {
             let text = text::sql(expr).unwrap_or_default();
             Refusal::new("overflow", format!("{text} may overflow"))
                 .suggest("narrow its parts, say by CAST(x AS SMALLINT) or CAST(x AS DECIMAL(9,2))")
+        };
+        // The engine takes one from where a part of a text starts.
+        if let Expr::ScalarFunction(call) = expr
+            && call.func.name() == "substr"
+            && known.get(1).copied().flatten().is_none_or(|start| start.low <= i64::MIN.into())
+        {
+            return Err(overflow());
+        }
+        let kind = expr.get_type(self.schema).map_err(|e| inside(&e))?;
+        let Some(whole) = whole(&kind) else {
+            return Ok(None);
         };
         let range = match expr {
             Expr::Column(column) => self.columns.get(&column.name).copied().unwrap_or(whole),

@@ -14,6 +14,7 @@ mod counts;
 pub(crate) mod domain;
 mod expr;
 mod interval;
+mod moments;
 mod output;
 mod parse;
 mod rules;
@@ -38,6 +39,7 @@ use self::{
     catalog::Catalog,
     expr::{Safe, columns, inside},
     interval::{Interval, Ranges},
+    moments::Moments,
     parse::{Parsed, Source},
     rules::Rules,
     shape::Shape,
@@ -101,7 +103,7 @@ fn question(
     make_safe(&mut shape, &mut safe)?;
     let mut notes = std::mem::take(&mut safe.notes);
     let ranges = ranges(table)?;
-    check_ranges(&shape, &schema, &ranges)?;
+    check_ranges(&shape, table, &schema, &ranges)?;
     let keys = keys(&shape, table, &schema, context)?;
     let most_rows = context.rows_at_most.checked_mul(context.sites.max(1) as u64);
     let Some(most_rows) = most_rows.filter(|rows| *rows < 1 << 62) else {
@@ -269,17 +271,20 @@ fn ranges(table: &Table) -> Result<BTreeMap<String, Interval>, Refusal> {
     Ok(ranges)
 }
 
-/// Refuses what may overflow at a site.
+/// Refuses what may overflow at a site, or leave the calendar.
 fn check_ranges(
     shape: &Shape,
+    table: &Table,
     schema: &DFSchema,
     columns: &BTreeMap<String, Interval>,
 ) -> Result<(), Refusal> {
     let ranges = Ranges { schema, columns };
+    let moments = Moments { schema, table };
     let aggregates = shape.aggregates.iter();
     let parts = aggregates.flat_map(|a| a.argument.iter().chain(&a.filter));
     for part in shape.filters.iter().chain(&shape.keys).chain(parts) {
         ranges.of(part)?;
+        moments.check(part)?;
     }
     Ok(())
 }

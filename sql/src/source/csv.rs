@@ -279,14 +279,21 @@ impl Records {
 
     /// The text of all fields of the record that was read last, one after the other.
     pub(super) fn text<'a>(&self, record: &'a ByteRecord) -> Result<&'a str> {
-        std::str::from_utf8(record.as_slice()).map_err(|e| {
-            let start = record.position().map_or(0, csv::Position::byte);
-            SourceError::Encoding {
-                file: self.path.clone(),
-                row: self.row.unwrap_or(0),
-                byte: self.offset + start + e.valid_up_to() as u64,
-                hint: "save the file as UTF-8 (it may be Latin-1 or Windows-1252)".into(),
-            }
+        let bytes = record.as_slice();
+        let bad = match std::str::from_utf8(bytes) {
+            // Bytes on both sides of a delimiter may make up a character, which no field has.
+            Ok(text) => match fields(record).find(|field| !text.is_char_boundary(field.end)) {
+                None => return Ok(text),
+                Some(torn) => torn.end,
+            },
+            Err(error) => error.valid_up_to(),
+        };
+        let start = record.position().map_or(0, csv::Position::byte);
+        Err(SourceError::Encoding {
+            file: self.path.clone(),
+            row: self.row.unwrap_or(0),
+            byte: self.offset + start + bad as u64,
+            hint: "save the file as UTF-8 (it may be Latin-1 or Windows-1252)".into(),
         })
     }
 

@@ -88,6 +88,13 @@ fn bytes_that_are_no_text_are_told_by_row_and_byte() {
 }
 
 #[test]
+fn a_character_torn_by_a_delimiter_is_no_text() {
+    for bytes in [b"\xc2;\x80\n".as_slice(), b"a;b\n\xc2;\x80\n"] {
+        assert!(matches!(read(bytes, Some(';'), &[]), Err(SourceError::Encoding { .. })));
+    }
+}
+
+#[test]
 fn empty_files_and_double_columns_are_refused() {
     assert!(matches!(read(b"", None, &[]), Err(SourceError::Empty { .. })));
     assert!(matches!(read(b"\xef\xbb\xbf\n\n", None, &[]), Err(SourceError::Empty { .. })));
