@@ -14,6 +14,7 @@ mod counts;
 pub(crate) mod domain;
 mod expr;
 mod interval;
+mod mixed;
 mod moments;
 mod output;
 mod parse;
@@ -181,6 +182,7 @@ fn resolve(
     };
     // Refuse what has no shape before types are looked at: the reasons are better.
     shape::shape(&plan)?;
+    mixed::check(&plan)?;
     Analyzer::new()
         .execute_and_check(plan, catalog.options(), |_, _| {})
         .map_err(|e| translate(&e, dictionary, source))

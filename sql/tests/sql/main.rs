@@ -4,3 +4,4 @@ mod answers;
 mod disclosure;
 mod questions;
 mod random;
+mod types;
