@@ -16,6 +16,7 @@ mod expr;
 mod interval;
 mod mixed;
 mod moments;
+mod nest;
 mod output;
 mod parse;
 mod rules;

@@ -6,7 +6,7 @@
 //! column. Opened counts are compared pairwise; a sum over an argument of one or two values is a
 //! count in disguise and takes part.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use datafusion::{
     common::{DFSchema, ScalarValue},
@@ -72,21 +72,17 @@ pub(super) struct Rules<'a> {
 }
 
 /// One aggregate under the rules.
-struct Subject {
-    function: Function,
-    rows: Rows,
+pub(super) struct Subject {
+    pub(super) function: Function,
+    pub(super) rows: Rows,
     /// The argument's only values, if they are one or two.
-    values: Option<Vec<ScalarValue>>,
-    argument: Option<Expr>,
+    pub(super) values: Option<Vec<ScalarValue>>,
+    pub(super) argument: Option<Expr>,
+    /// Rows that add to the sum, and the columns of what they add.
+    pub(super) added: Vec<(Rows, BTreeSet<String>)>,
     sum: Option<(usize, u8)>,
     text: String,
-    tests: Vec<usize>,
-}
-
-/// Rows whose number is opened, and the aggregates that open it.
-struct Open {
-    rows: Rows,
-    by: Vec<usize>,
+    pub(super) tests: Vec<usize>,
 }
 
 impl Rules<'_> {
@@ -153,7 +149,7 @@ impl Rules<'_> {
         Ok(())
     }
 
-    fn person(&self) -> Option<String> {
+    pub(super) fn person(&self) -> Option<String> {
         self.table.person.clone()
     }
 
@@ -204,6 +200,7 @@ impl Rules<'_> {
                 rows,
                 values: None,
                 argument,
+                added: Vec::new(),
                 sum: None,
                 text,
                 tests: Vec::new(),
@@ -259,9 +256,14 @@ impl Rules<'_> {
         }
         let text = filtered(format!("sum({written})"))?;
         let sum = self.input(&text, Extent::Cells, Role::Sum, bits);
+        let added = match &values {
+            Some(_) => Vec::new(),
+            None => vec![(rows.clone(), columns(expr))],
+        };
         Ok(Subject {
             function: aggregate.function,
             rows,
+            added,
             values,
             argument,
             sum: Some((sum, range.scale as u8)),
@@ -302,69 +304,6 @@ impl Rules<'_> {
         let both: Vec<ScalarValue> =
             if few { (range.low..=range.high).filter_map(at).collect() } else { Vec::new() };
         Ok(few.then_some(both))
-    }
-
-    /// Tests on the differences of opened nested counts.
-    fn nest(&mut self, subjects: &mut [Subject]) -> Result<()> {
-        let mut opened: Vec<Open> = Vec::new();
-        let mut open = |rows: Rows, by: usize| match opened.iter_mut().find(|o| o.rows == rows) {
-            Some(open) if open.by.contains(&by) => {}
-            Some(open) => open.by.push(by),
-            None => opened.push(Open { rows, by: vec![by] }),
-        };
-        for (i, subject) in subjects.iter().enumerate() {
-            if subject.function != Function::Sum {
-                open(subject.rows.clone(), i);
-            }
-            let (Some(values), Some(argument)) = (&subject.values, &subject.argument) else {
-                continue;
-            };
-            match values.as_slice() {
-                [one] if !is_zero(one) => open(subject.rows.clone(), i),
-                [a, b] => {
-                    for value in [a, b].into_iter().filter(|value| !is_zero(value)) {
-                        open(subject.rows.with(argument, value)?, i);
-                    }
-                }
-                _ => {}
-            }
-        }
-        // A sum is linked to the count of its rows where that is opened.
-        for open in &mut opened {
-            for (i, subject) in subjects.iter().enumerate() {
-                if subject.rows == open.rows && !open.by.contains(&i) {
-                    open.by.push(i);
-                }
-            }
-        }
-        for (n, narrow) in opened.iter().enumerate() {
-            for (w, wide) in opened.iter().enumerate() {
-                let inside = |a: &Rows, b: &Rows| a.within(b, self.filters, self.table);
-                if n == w || !inside(&narrow.rows, &wide.rows) || inside(&wide.rows, &narrow.rows) {
-                    continue;
-                }
-                // The other value of an indicator is tested already.
-                let test = self.difference(&wide.rows, &narrow.rows)?;
-                for by in &narrow.by {
-                    subjects[*by].tests.push(test);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn difference(&mut self, wide: &Rows, narrow: &Rows) -> Result<usize> {
-        let text = narrow.beyond(wide).any(|condition| self.reads_text(condition));
-        let least = u64::from(!text);
-        let below = Some(self.disclosure.threshold);
-        if let Some(person) = self.person() {
-            let expression = wide.count_without(narrow, &person)?;
-            let bits = self.count_bits()?;
-            let input = self.input(&expression, Extent::Cells, Role::Count, bits);
-            return Ok(self.test(Rule::Nested, input, None, least, below));
-        }
-        let (wide, narrow) = (self.count(wide, None)?, self.count(narrow, None)?);
-        Ok(self.test(Rule::Nested, wide, Some(narrow), least, below))
     }
 
     /// The numbers of a subject.
@@ -420,13 +359,13 @@ impl Rules<'_> {
         position_or_push(&mut self.numbers, same, || number.clone())
     }
 
-    fn count(&mut self, rows: &Rows, person: Option<&str>) -> Result<usize> {
+    pub(super) fn count(&mut self, rows: &Rows, person: Option<&str>) -> Result<usize> {
         let expression = rows.count(person)?;
         let bits = self.count_bits()?;
         Ok(self.input(&expression, Extent::Cells, Role::Count, bits))
     }
 
-    fn count_bits(&self) -> Result<u32> {
+    pub(super) fn count_bits(&self) -> Result<u32> {
         let bits = u64::BITS - self.most_rows.leading_zeros();
         if bits > 63 {
             return Err(Refusal::new("overflow", "the study's bound on rows is too large"));
@@ -434,7 +373,7 @@ impl Rules<'_> {
         Ok(bits.max(1))
     }
 
-    fn input(&mut self, expression: &str, rows: Extent, role: Role, bits: u32) -> usize {
+    pub(super) fn input(&mut self, expression: &str, rows: Extent, role: Role, bits: u32) -> usize {
         let next = self.inputs.len();
         let same = |other: &Input| {
             other.expression == expression && other.rows == rows && other.role == role
@@ -452,7 +391,7 @@ impl Rules<'_> {
         self.test(rule, input, None, least, Some(self.disclosure.threshold))
     }
 
-    fn test(
+    pub(super) fn test(
         &mut self,
         rule: Rule,
         plus: usize,
@@ -490,7 +429,7 @@ impl Rules<'_> {
         self.reads_text_any(&self.filters.iter().collect::<Vec<_>>())
     }
 
-    fn reads_text_any(&self, exprs: &[&Expr]) -> bool {
+    pub(super) fn reads_text_any(&self, exprs: &[&Expr]) -> bool {
         exprs.iter().any(|expr| self.reads_text(expr))
     }
 
@@ -520,7 +459,7 @@ fn tidy(tests: &[usize]) -> Vec<usize> {
     tests
 }
 
-fn is_zero(value: &ScalarValue) -> bool {
+pub(super) fn is_zero(value: &ScalarValue) -> bool {
     literal(value).is_some_and(|at| at.low == 0 && at.high == 0)
 }
 

@@ -131,6 +131,32 @@ fn the_narrower_of_two_nested_counts_is_guarded() {
 }
 
 #[test]
+fn the_narrower_of_two_sums_over_nested_rows_is_guarded() {
+    let all = "count(*) - count(*) FILTER (WHERE pid <> 17)";
+    let cases = [
+        ("SUM(los), SUM(los) FILTER (WHERE pid <> 17)", vec![all]),
+        ("SUM(los), SUM(los * 2) FILTER (WHERE pid <> 17)", vec![all]),
+        (
+            "SUM(los * los), AVG(los + age - age) FILTER (WHERE pid <> 17)",
+            vec!["count(*) - count(los + age - age) FILTER (WHERE pid <> 17)"],
+        ),
+        (
+            "SUM(age), AVG(age) FILTER (WHERE pid <> 17)",
+            vec!["count(age) - count(age) FILTER (WHERE pid <> 17)"],
+        ),
+        ("AVG(los), SUM(los) FILTER (WHERE pid <> 17)", vec![all]),
+        ("SUM(los), SUM(cost) FILTER (WHERE pid <> 17)", vec![]),
+        ("SUM(los) FILTER (WHERE smoker), SUM(los) FILTER (WHERE pid <> 17)", vec![]),
+        ("COUNT(*), SUM(los) FILTER (WHERE pid <> 17)", vec![]),
+    ];
+    for (items, wanted) in cases {
+        let plan = plan(&format!("SELECT {items} FROM encounters"));
+        assert_eq!(looked_at(&plan, 1, Rule::Nested), wanted, "{items}");
+        assert!(looked_at(&plan, 0, Rule::Nested).is_empty(), "{items}");
+    }
+}
+
+#[test]
 fn a_filter_on_text_hides_zeros() {
     let by_where = plan("SELECT sex, COUNT(*) FROM encounters WHERE note LIKE '%x%' GROUP BY sex");
     assert!(by_where.text_filter && by_where.tests.iter().all(|test| test.least == 0));

@@ -1,0 +1,106 @@
+//! Numbers over nested rows, of which the difference is a number over the rows between.
+
+use tacit_plan::{Role, Rows as Extent, Rule};
+
+use super::{
+    counts::Rows,
+    rules::{Rules, Subject, is_zero},
+    shape::Function,
+};
+use crate::Refusal;
+
+type Result<T, E = Refusal> = std::result::Result<T, E>;
+
+/// Rows whose number is opened, and the aggregates that open it.
+struct Open {
+    rows: Rows,
+    by: Vec<usize>,
+}
+
+impl Rules<'_> {
+    /// Tests on the differences of opened nested counts, and of sums over nested rows.
+    pub(super) fn nest(&mut self, subjects: &mut [Subject]) -> Result<()> {
+        let mut opened: Vec<Open> = Vec::new();
+        let mut open = |rows: Rows, by: usize| match opened.iter_mut().find(|o| o.rows == rows) {
+            Some(open) if open.by.contains(&by) => {}
+            Some(open) => open.by.push(by),
+            None => opened.push(Open { rows, by: vec![by] }),
+        };
+        for (i, subject) in subjects.iter().enumerate() {
+            if subject.function != Function::Sum {
+                open(subject.rows.clone(), i);
+            }
+            let (Some(values), Some(argument)) = (&subject.values, &subject.argument) else {
+                continue;
+            };
+            match values.as_slice() {
+                [one] if !is_zero(one) => open(subject.rows.clone(), i),
+                [a, b] => {
+                    for value in [a, b].into_iter().filter(|value| !is_zero(value)) {
+                        open(subject.rows.with(argument, value)?, i);
+                    }
+                }
+                _ => {}
+            }
+        }
+        // A sum is linked to the count of its rows where that is opened.
+        for open in &mut opened {
+            for (i, subject) in subjects.iter().enumerate() {
+                if subject.rows == open.rows && !open.by.contains(&i) {
+                    open.by.push(i);
+                }
+            }
+        }
+        for (n, narrow) in opened.iter().enumerate() {
+            for (w, wide) in opened.iter().enumerate() {
+                if n == w || !self.properly(&narrow.rows, &wide.rows) {
+                    continue;
+                }
+                // The other value of an indicator is tested already.
+                let test = self.difference(&wide.rows, &narrow.rows)?;
+                for by in &narrow.by {
+                    subjects[*by].tests.push(test);
+                }
+            }
+        }
+        self.nest_sums(subjects)
+    }
+
+    /// The difference of two sums that share a column is a sum over the rows that one of them has
+    /// more.
+    fn nest_sums(&mut self, subjects: &mut [Subject]) -> Result<()> {
+        let added = subjects.iter().enumerate();
+        let added = added.flat_map(|(by, s)| s.added.iter().map(move |one| (by, one.clone())));
+        let added: Vec<_> = added.collect();
+        for (n, (by, (narrow, read))) in added.iter().enumerate() {
+            for (w, (_, (wide, other))) in added.iter().enumerate() {
+                if n != w && !read.is_disjoint(other) && self.properly(narrow, wide) {
+                    let test = self.difference(wide, narrow)?;
+                    subjects[*by].tests.push(test);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether `narrow` is a part of `wide` and not all of it.
+    fn properly(&self, narrow: &Rows, wide: &Rows) -> bool {
+        let inside = |a: &Rows, b: &Rows| a.within(b, self.filters, self.table);
+        inside(narrow, wide) && !inside(wide, narrow)
+    }
+
+    /// Whether `wide` has some rows that `narrow` lacks, but fewer than the threshold.
+    fn difference(&mut self, wide: &Rows, narrow: &Rows) -> Result<usize> {
+        let text = narrow.beyond(wide).any(|condition| self.reads_text(condition));
+        let least = u64::from(!text);
+        let below = Some(self.disclosure.threshold);
+        if let Some(person) = self.person() {
+            let expression = wide.count_without(narrow, &person)?;
+            let bits = self.count_bits()?;
+            let input = self.input(&expression, Extent::Cells, Role::Count, bits);
+            return Ok(self.test(Rule::Nested, input, None, least, below));
+        }
+        let (wide, narrow) = (self.count(wide, None)?, self.count(narrow, None)?);
+        Ok(self.test(Rule::Nested, wide, Some(narrow), least, below))
+    }
+}
