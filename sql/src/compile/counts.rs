@@ -3,12 +3,17 @@
 use std::collections::BTreeMap;
 
 use datafusion::{
-    common::ScalarValue,
-    logical_expr::{Case, Expr, ExprSchemable, Operator, binary_expr},
+    arrow::datatypes::DataType,
+    common::{DFSchema, ScalarValue},
+    logical_expr::{BinaryExpr, Case, Expr, ExprSchemable, Operator, binary_expr},
 };
 use tacit_plan::Table;
 
-use super::{domain, expr::conjuncts, text};
+use super::{
+    domain,
+    expr::{conjuncts, digits},
+    text,
+};
 use crate::Refusal;
 
 type Result<T, E = Refusal> = std::result::Result<T, E>;
@@ -28,7 +33,7 @@ impl Rows {
     pub(super) fn of(
         filter: Option<&Expr>,
         argument: Option<&Expr>,
-        schema: &datafusion::common::DFSchema,
+        schema: &DFSchema,
     ) -> Result<Self> {
         let mut rows = Self::default();
         for condition in filter.map(conjuncts).unwrap_or_default() {
@@ -46,6 +51,17 @@ impl Rows {
         Ok(rows)
     }
 
+    /// Those of them where `conditions` hold.
+    pub(super) fn and(&self, conditions: impl IntoIterator<Item = Expr>) -> Result<Self> {
+        let mut rows = self.clone();
+        for condition in conditions {
+            for part in conjuncts(&condition) {
+                rows.insert(part)?;
+            }
+        }
+        Ok(rows)
+    }
+
     fn insert(&mut self, condition: Expr) -> Result<()> {
         self.conditions.insert(text::sql(&condition)?, condition);
         Ok(())
@@ -57,6 +73,12 @@ impl Rows {
         let literal = Expr::Literal(value.clone(), None);
         rows.insert(binary_expr(expr.clone(), Operator::Eq, literal))?;
         Ok(rows)
+    }
+
+    /// Those of them where `expr <> value`.
+    pub(super) fn without(&self, expr: &Expr, value: &ScalarValue) -> Result<Self> {
+        let literal = Expr::Literal(value.clone(), None);
+        self.and([binary_expr(expr.clone(), Operator::NotEq, literal)])
     }
 
     /// All rows that pass the WHERE.
@@ -130,6 +152,12 @@ impl Rows {
     }
 }
 
+/// One condition that all of `conditions` hold.
+pub(super) fn all_of(conditions: &[Expr]) -> Expr {
+    let all = conditions.iter().cloned().reduce(|a, b| binary_expr(a, Operator::And, b));
+    all.unwrap_or_else(super::shape::always)
+}
+
 /// Conditions joined by AND.
 pub(super) fn joined(conditions: &[&Expr]) -> Result<String> {
     let all = conditions.iter().map(|condition| (*condition).clone());
@@ -141,7 +169,7 @@ pub(super) fn joined(conditions: &[&Expr]) -> Result<String> {
 
 /// Conditions under which `expr` is not NULL, taken apart where that is plain:
 /// `CASE WHEN p THEN x END` is there where p holds and x is there.
-fn not_null(expr: &Expr, schema: &datafusion::common::DFSchema, into: &mut Vec<Expr>) {
+fn not_null(expr: &Expr, schema: &DFSchema, into: &mut Vec<Expr>) {
     match expr {
         Expr::Case(Case { expr: None, when_then_expr, else_expr })
             if when_then_expr.len() == 1 && else_expr.as_deref().is_none_or(is_null) =>
@@ -150,9 +178,35 @@ fn not_null(expr: &Expr, schema: &datafusion::common::DFSchema, into: &mut Vec<E
             into.push(when.as_ref().clone());
             not_null(then, schema, into);
         }
+        // These are NULL only where one of their sides is.
+        Expr::BinaryExpr(BinaryExpr {
+            left,
+            op: Operator::Plus | Operator::Minus | Operator::Multiply,
+            right,
+        }) if is_number(left, schema) && is_number(right, schema) => {
+            not_null(left, schema, into);
+            not_null(right, schema, into);
+        }
+        Expr::Negative(inner) => not_null(inner, schema, into),
+        Expr::TryCast(cast) if keeps_all(&cast.expr, cast.field.data_type(), schema) => {
+            not_null(&cast.expr, schema, into);
+        }
         // A literal NULL that was converted to the CASE's type.
         expr if !expr.nullable(schema).unwrap_or(true) => {}
         expr => into.push(Expr::IsNotNull(Box::new(expr.clone()))),
+    }
+}
+
+fn is_number(expr: &Expr, schema: &DFSchema) -> bool {
+    expr.get_type(schema).is_ok_and(|kind| kind.is_numeric())
+}
+
+/// Whether a conversion keeps every number.
+pub(super) fn keeps_all(inner: &Expr, to: &DataType, schema: &DFSchema) -> bool {
+    let from = inner.get_type(schema).ok();
+    match (from.as_ref().and_then(digits), digits(to)) {
+        (Some(from), Some(to)) => from.0 <= to.0 && from.1 <= to.1,
+        _ => false,
     }
 }
 

@@ -278,16 +278,6 @@ impl Safe<'_> {
         let Expr::TryCast(cast) = side.as_ref() else {
             return side;
         };
-        let digits = |kind: &DataType| match kind {
-            DataType::Int8 => Some((3, 0)),
-            DataType::Int16 => Some((5, 0)),
-            DataType::Int32 => Some((10, 0)),
-            DataType::Int64 => Some((19, 0)),
-            DataType::Decimal128(precision, scale) if *scale >= 0 => {
-                Some((*precision as i32 - i32::from(*scale), i32::from(*scale)))
-            }
-            _ => None,
-        };
         let from = self.kind(&cast.expr).ok().as_ref().and_then(digits);
         let to = digits(cast.field.data_type());
         match (from, to) {
@@ -539,6 +529,20 @@ fn expanded(expr: &Expr) -> usize {
         Ok(TreeNodeRecursion::Continue)
     });
     nodes
+}
+
+/// Digits of a number before and behind the point.
+pub(super) fn digits(kind: &DataType) -> Option<(i32, i32)> {
+    match kind {
+        DataType::Int8 => Some((3, 0)),
+        DataType::Int16 => Some((5, 0)),
+        DataType::Int32 => Some((10, 0)),
+        DataType::Int64 => Some((19, 0)),
+        DataType::Decimal128(precision, scale) if *scale >= 0 => {
+            Some((i32::from(*precision) - i32::from(*scale), i32::from(*scale)))
+        }
+        _ => None,
+    }
 }
 
 /// Names of the columns that an expression reads.

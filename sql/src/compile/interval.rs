@@ -172,7 +172,13 @@ impl Ranges<'_> {
                 let otherwise = case.else_expr.is_some().then(|| known[skip + 2 * whens]);
                 hull(thens.chain(otherwise), whole)
             }
-            Expr::ScalarFunction(call) => function(call, &known, whole),
+            Expr::ScalarFunction(call) => match call.func.name() {
+                name @ ("greatest" | "least") => {
+                    let sure = call.args.iter().map(|a| !a.nullable(self.schema).unwrap_or(true));
+                    extreme(name == "greatest", &known, &sure.collect::<Vec<_>>(), whole)
+                }
+                _ => function(call, &known, whole),
+            },
             _ => whole,
         };
         Ok(Some(range.rescale(whole.scale).ok_or_else(overflow)?))
@@ -210,9 +216,24 @@ fn hull(parts: impl Iterator<Item = Option<Interval>>, whole: Interval) -> Inter
     all.unwrap_or(Interval::new(0, 0, whole.scale))
 }
 
+/// Range of the greatest or least of parts, of which those that are NULL are left out: it is on
+/// the right side of all parts that are `sure` to be there.
+fn extreme(greatest: bool, known: &[Option<Interval>], sure: &[bool], whole: Interval) -> Interval {
+    let mut all = hull(known.iter().copied(), whole);
+    for (part, _) in known.iter().zip(sure).filter(|(_, sure)| **sure) {
+        let Some(part) = part.and_then(|part| part.rescale(all.scale)) else { continue };
+        if greatest {
+            all.low = all.low.max(part.low);
+        } else {
+            all.high = all.high.min(part.high);
+        }
+    }
+    all
+}
+
 fn function(call: &ScalarFunction, known: &[Option<Interval>], whole: Interval) -> Interval {
     match call.func.name() {
-        "coalesce" | "nvl" | "greatest" | "least" => hull(known.iter().copied(), whole),
+        "coalesce" | "nvl" => hull(known.iter().copied(), whole),
         "nvl2" => hull(known.iter().skip(1).copied(), whole),
         "nullif" => known.first().copied().flatten().unwrap_or(whole),
         "date_part" => {
@@ -343,6 +364,15 @@ mod tests {
             let range = Interval::new(low, low + width, 3).rescale(1).unwrap();
             prop_assert!(range.low * 100 <= low && low + width <= range.high * 100);
         }
+    }
+
+    #[test]
+    fn what_is_never_missing_bounds_the_extremes() {
+        let (one, many) = (Interval::new(1, 1, 0), Interval::new(0, 1000, 1));
+        let of = |greatest, sure| extreme(greatest, &[Some(many), Some(one)], &[false, sure], many);
+        assert_eq!(of(false, true), Interval::new(0, 10, 1));
+        assert_eq!(of(false, false), Interval::new(0, 1000, 1));
+        assert_eq!(of(true, true), Interval::new(10, 1000, 1));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use datafusion::{
     logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator},
 };
 
-use super::expr::{inside, outside};
+use super::expr::{digits, inside, outside};
 use crate::Refusal;
 
 /// The most digits of a decimal.
@@ -113,17 +113,5 @@ fn bare(expr: &Expr) -> String {
         Expr::Column(column) => super::text::name(&column.name),
         Expr::Literal(value, _) => value.to_string(),
         other => super::text::sql(other).unwrap_or_else(|_| other.to_string()),
-    }
-}
-
-/// Digits before and behind the point.
-fn digits(kind: &DataType) -> Option<(i32, i32)> {
-    match kind {
-        DataType::Int8 | DataType::Int16 | DataType::Int32 => Some((10, 0)),
-        DataType::Int64 => Some((20, 0)),
-        DataType::Decimal128(precision, scale) => {
-            Some((i32::from(*precision) - i32::from(*scale), i32::from(*scale)))
-        }
-        _ => None,
     }
 }

@@ -10,6 +10,7 @@
 
 mod casts;
 mod catalog;
+mod choices;
 mod counts;
 pub(crate) mod domain;
 mod expr;
@@ -21,6 +22,7 @@ mod output;
 mod parse;
 mod rules;
 mod shape;
+mod summands;
 mod text;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -30,17 +30,24 @@ impl Rules<'_> {
             if subject.function != Function::Sum {
                 open(subject.rows.clone(), i);
             }
-            let (Some(values), Some(argument)) = (&subject.values, &subject.argument) else {
-                continue;
-            };
-            match values.as_slice() {
+            for added in subject.added.iter().filter(|added| added.read.is_empty()) {
+                open(added.rows.clone(), i);
+            }
+            let Some(argument) = &subject.argument else { continue };
+            let values = subject.values.as_deref().unwrap_or(&subject.constants);
+            match values {
                 [one] if !is_zero(one) => open(subject.rows.clone(), i),
-                [a, b] => {
-                    for value in [a, b].into_iter().filter(|value| !is_zero(value)) {
+                [] | [_] => {}
+                several => {
+                    for value in several.iter().filter(|value| !is_zero(value)) {
                         open(subject.rows.with(argument, value)?, i);
                     }
                 }
-                _ => {}
+            }
+            if let Some(zero) = subject.constants.iter().find(|value| is_zero(value)) {
+                open(subject.rows.without(argument, zero)?, i);
+            } else if !subject.constants.is_empty() {
+                open(subject.rows.clone(), i);
             }
         }
         // A sum is linked to the count of its rows where that is opened.
@@ -72,10 +79,11 @@ impl Rules<'_> {
         let added = subjects.iter().enumerate();
         let added = added.flat_map(|(by, s)| s.added.iter().map(move |one| (by, one.clone())));
         let added: Vec<_> = added.collect();
-        for (n, (by, (narrow, read))) in added.iter().enumerate() {
-            for (w, (_, (wide, other))) in added.iter().enumerate() {
-                if n != w && !read.is_disjoint(other) && self.properly(narrow, wide) {
-                    let test = self.difference(wide, narrow)?;
+        for (n, (by, narrow)) in added.iter().enumerate() {
+            for (w, (_, wide)) in added.iter().enumerate() {
+                let apart = n == w || narrow.read.is_disjoint(&wide.read);
+                if !apart && self.properly(&narrow.rows, &wide.rows) {
+                    let test = self.difference(&wide.rows, &narrow.rows)?;
                     subjects[*by].tests.push(test);
                 }
             }

@@ -20,6 +20,7 @@ use super::{
     expr::{columns, inside},
     interval::{Interval, Ranges, literal},
     shape::{Aggregate, Function},
+    summands::Summands,
     text,
 };
 use crate::Refusal;
@@ -27,7 +28,7 @@ use crate::Refusal;
 type Result<T, E = Refusal> = std::result::Result<T, E>;
 
 /// Combinations that are tried to find out how many values an argument takes.
-const TRIED: usize = 1_000_000;
+pub(super) const TRIED: usize = 1_000_000;
 
 /// Numbers of one aggregate of the question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,11 +79,21 @@ pub(super) struct Subject {
     /// The argument's only values, if they are one or two.
     pub(super) values: Option<Vec<ScalarValue>>,
     pub(super) argument: Option<Expr>,
-    /// Rows that add to the sum, and the columns of what they add.
-    pub(super) added: Vec<(Rows, BTreeSet<String>)>,
+    /// The argument's only values, if it chooses between more than two constants.
+    pub(super) constants: Vec<ScalarValue>,
+    /// What adds to the sum otherwise.
+    pub(super) added: Vec<Added>,
     sum: Option<(usize, u8)>,
     text: String,
     pub(super) tests: Vec<usize>,
+}
+
+/// Rows that add to a sum.
+#[derive(Clone)]
+pub(super) struct Added {
+    pub(super) rows: Rows,
+    /// The columns of what they add; none if it is a constant.
+    pub(super) read: BTreeSet<String>,
 }
 
 impl Rules<'_> {
@@ -120,15 +131,20 @@ impl Rules<'_> {
                 let below = mean.max(self.disclosure.threshold);
                 tests.push(self.test(Rule::Contribution, own, None, least, Some(below)));
             }
-            if let (Some(values), Some(argument)) = (&subject.values, &subject.argument)
-                && values.len() == 2
-            {
-                for value in values {
-                    let of_value = rows.with(argument, value)?;
-                    let count = self.count(&of_value, person.as_deref())?;
-                    let least = self.least(&of_value);
-                    tests.push(self.threshold(Rule::Indicator, count, least));
-                }
+            let both = subject.values.iter().filter(|values| values.len() == 2).flatten();
+            let others = subject.constants.iter().filter(|value| !is_zero(value));
+            for value in both.chain(others) {
+                let Some(argument) = &subject.argument else { continue };
+                let of_value = rows.with(argument, value)?;
+                let count = self.count(&of_value, person.as_deref())?;
+                let least = self.least(&of_value);
+                tests.push(self.threshold(Rule::Indicator, count, least));
+            }
+            for added in subject.added.iter().filter(|added| added.rows != *rows) {
+                let count = self.count(&added.rows, person.as_deref())?;
+                let least = self.least(&added.rows);
+                tests.push(self.threshold(Rule::Contribution, count, least));
+                self.floor(count, &mut tests);
             }
             subject.tests = tests;
         }
@@ -183,7 +199,7 @@ impl Rules<'_> {
     /// An aggregate, with the rows that contribute and the values that its argument takes.
     fn subject(&mut self, aggregate: &Aggregate) -> Result<Subject> {
         let argument = aggregate.argument.clone();
-        let rows = Rows::of(aggregate.filter.as_ref(), argument.as_ref(), self.schema)?;
+        let mut rows = Rows::of(aggregate.filter.as_ref(), argument.as_ref(), self.schema)?;
         let filtered = |call: String| match &aggregate.filter {
             Some(filter) => {
                 Ok::<_, Refusal>(format!("{call} FILTER (WHERE {})", text::sql(filter)?))
@@ -200,6 +216,7 @@ impl Rules<'_> {
                 rows,
                 values: None,
                 argument,
+                constants: Vec::new(),
                 added: Vec::new(),
                 sum: None,
                 text,
@@ -240,12 +257,25 @@ impl Rules<'_> {
             Refusal::new("overflow", message)
                 .suggest("narrow the argument, say by CAST(... AS SMALLINT) or fewer decimals")
         })?;
-        let values = self.values(expr, aggregate.filter.as_ref(), range)?;
+        let mut values = self.values(expr, aggregate.filter.as_ref(), range)?;
+        let (mut constants, mut added) = (Vec::new(), Vec::new());
+        if values.is_none() {
+            match self.summands(expr, aggregate)? {
+                Summands::Constants(all) if all.len() <= 2 => values = Some(all),
+                Summands::Constants(all) => constants = all,
+                Summands::Added(by_path, all) => {
+                    added = by_path;
+                    if aggregate.function == Function::Sum {
+                        rows = all;
+                    }
+                }
+            }
+        }
         if let Some(step) = self.disclosure.rounding {
-            let few = values.is_some();
+            let few = values.is_some() || !constants.is_empty();
             if aggregate.function == Function::Avg || few {
                 let why = if few {
-                    format!("{written} takes at most two values, so the sum is a count")
+                    format!("{written} takes few values, so the sum tells counts")
                 } else {
                     "a mean opens its exact count".to_owned()
                 };
@@ -256,13 +286,10 @@ impl Rules<'_> {
         }
         let text = filtered(format!("sum({written})"))?;
         let sum = self.input(&text, Extent::Cells, Role::Sum, bits);
-        let added = match &values {
-            Some(_) => Vec::new(),
-            None => vec![(rows.clone(), columns(expr))],
-        };
         Ok(Subject {
             function: aggregate.function,
             rows,
+            constants,
             added,
             values,
             argument,
