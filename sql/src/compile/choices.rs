@@ -206,12 +206,11 @@ impl Choices<'_> {
             }
             ("greatest" | "least", [one]) => return self.paths(one),
             (name @ ("greatest" | "least"), [first, others @ ..]) => {
-                let rest = match others {
-                    [one] => one.clone(),
-                    _ => {
-                        let others = others.to_vec();
-                        Expr::ScalarFunction(ScalarFunction::new_udf(call.func.clone(), others))
-                    }
+                let rest = if let [one] = others {
+                    one.clone()
+                } else {
+                    let others = others.to_vec();
+                    Expr::ScalarFunction(ScalarFunction::new_udf(call.func.clone(), others))
                 };
                 let op = if name == "greatest" { Operator::GtEq } else { Operator::LtEq };
                 let mut wins = binary_expr(first.clone(), op, rest.clone());
@@ -308,7 +307,10 @@ impl Choices<'_> {
             for (conditions, values) in &all {
                 for path in paths {
                     if let Some(both) = self.both(conditions, &path.conditions) {
-                        longer.push((both, [values.as_slice(), &[path.value.clone()]].concat()));
+                        longer.push((
+                            both,
+                            [values.as_slice(), std::slice::from_ref(&path.value)].concat(),
+                        ));
                     }
                 }
             }
