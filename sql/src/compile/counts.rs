@@ -11,8 +11,8 @@ use tacit_plan::Table;
 
 use super::{
     domain,
-    expr::{conjuncts, digits},
-    text,
+    expr::{columns, conjuncts, digits},
+    points, text,
 };
 use crate::Refusal;
 
@@ -97,8 +97,8 @@ impl Rows {
         own.filter(|(text, _)| !other.conditions.contains_key(*text)).map(|(_, expr)| expr)
     }
 
-    /// Whether every row of `self` is one of `wide`, by the conditions' text or, where few
-    /// combinations of values are possible, by trying them all.
+    /// Whether every row of `self` is one of `wide`, by the conditions' text or by trying
+    /// all combinations of values, or those at which the conditions can change.
     pub(super) fn within(&self, wide: &Self, filters: &[Expr], table: &Table) -> bool {
         let mut texts = wide.conditions.keys();
         if texts.all(|text| self.conditions.contains_key(text)) {
@@ -106,11 +106,26 @@ impl Rows {
         }
         let mut narrow = self.exprs();
         let missing: Vec<&Expr> = wide.beyond(self).collect();
-        if domain::implies(&narrow, &missing, table, TRIED) == Some(true) {
+        let decided = domain::implies(&narrow, &missing, table, TRIED);
+        if decided == Some(true) {
             return true;
         }
         narrow.extend(filters);
-        !filters.is_empty() && domain::implies(&narrow, &missing, table, TRIED) == Some(true)
+        let with_filters = match decided {
+            Some(no) if filters.is_empty() => Some(no),
+            _ => domain::implies(&narrow, &missing, table, TRIED),
+        };
+        with_filters.unwrap_or_else(|| {
+            // One by one, by what is known about the same columns.
+            missing.iter().all(|condition| {
+                let read = columns(condition);
+                let about = narrow.iter().copied().filter(|c| columns(c).is_subset(&read));
+                let about: Vec<&Expr> = about.collect();
+                domain::implies(&about, &[condition], table, TRIED)
+                    .or_else(|| points::implies(&narrow, condition, table))
+                    .unwrap_or(false)
+            })
+        })
     }
 
     /// Text of the conditions, to stand beside AND.

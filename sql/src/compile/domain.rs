@@ -45,8 +45,15 @@ const STEPS: [i64; 3] = [60_000_000, 3_600_000_000, 86_400_000_000];
 /// The values that columns can take, and how to run through their combinations.
 pub(super) struct Space {
     schema: DFSchema,
-    columns: Vec<(String, Column, Option<i64>)>,
+    values: Vec<Values>,
     sizes: Vec<usize>,
+}
+
+/// The values of one column.
+enum Values {
+    /// All of them, a timestamp's by a step.
+    All(Column, Option<i64>),
+    Given(ArrayRef),
 }
 
 /// Result of a type's image.
@@ -86,19 +93,21 @@ impl Space {
             return Err(Refusal::new("domain_too_large", message)
                 .suggest("use coarser columns, or narrower ranges in the dictionary"));
         }
-        let fields: Vec<Field> = all
-            .iter()
-            .map(|(name, column, _)| {
-                let kind = types::column_type(&column.r#type);
-                Field::new(name, kind, column.missing)
-            })
-            .collect();
-        let schema = DFSchema::try_from(Schema::new(fields)).map_err(|e| inside(&e))?;
-        Ok(Self {
-            schema,
-            columns: all,
-            sizes: sizes.into_iter().map(|size| size as usize).collect(),
-        })
+        let schema = schema_of(all.iter().map(|(_, column, _)| column))?;
+        let values = all.into_iter().map(|(_, column, step)| Values::All(column, step));
+        let sizes = sizes.into_iter().map(|size| size as usize).collect();
+        Ok(Self { schema, values: values.collect(), sizes })
+    }
+
+    /// The combinations of given values; refused beyond `most`.
+    pub(super) fn given(lists: Vec<(Column, ArrayRef)>, most: usize) -> Result<Self> {
+        let schema = schema_of(lists.iter().map(|(column, _)| column))?;
+        let sizes: Vec<usize> = lists.iter().map(|(_, list)| list.len()).collect();
+        if sizes.iter().fold(1, |all: usize, size| all.saturating_mul(*size)) > most {
+            return Err(Refusal::new("domain_too_large", "too many points to try"));
+        }
+        let values = lists.into_iter().map(|(_, list)| Values::Given(list)).collect();
+        Ok(Self { schema, values, sizes })
     }
 
     /// Evaluates `exprs` over all combinations, chunk by chunk, until `see` has seen enough
@@ -110,7 +119,10 @@ impl Space {
     ) -> Result<()> {
         let physical = exprs.iter().map(|expr| physical(expr, &self.schema));
         let physical = physical.collect::<Result<Vec<_>, _>>().map_err(|e| inside(&e))?;
-        let values = self.columns.iter().map(|(_, column, step)| listed(column, *step));
+        let values = self.values.iter().map(|values| match values {
+            Values::All(column, step) => listed(column, *step),
+            Values::Given(list) => Ok(Arc::clone(list)),
+        });
         let values = values.collect::<Result<Vec<_>>>()?;
         let total: usize = self.sizes.iter().product();
         let schema = Arc::new(self.schema.as_arrow().clone());
@@ -183,31 +195,8 @@ pub(super) fn few(
     max_domain: usize,
     most: usize,
 ) -> Result<Vec<ScalarValue>> {
-    let mut exprs = vec![expr];
-    exprs.extend(conditions);
-    let space = Space::new(&exprs, table, max_domain)?;
-    let mut found: Vec<ScalarValue> = Vec::new();
-    let mut fault = None;
-    space.run(&exprs, |results| {
-        for row in 0..results[0].len() {
-            if results[0].is_null(row) || !results[1..].iter().all(|c| holds(c, row)) {
-                continue;
-            }
-            match ScalarValue::try_from_array(&results[0], row) {
-                Ok(value) if found.contains(&value) => {}
-                Ok(value) => found.push(value),
-                Err(e) => fault = Some(inside(&e)),
-            }
-            if found.len() > most || fault.is_some() {
-                return false;
-            }
-        }
-        true
-    })?;
-    match fault {
-        Some(fault) => Err(fault),
-        None => Ok(found),
-    }
+    let exprs = [&[expr], conditions].concat();
+    Space::new(&exprs, table, max_domain)?.few(expr, conditions, most)
 }
 
 /// Whether `wide` holds wherever all of `narrow` hold; `None` if that cannot be told by trying
@@ -219,16 +208,61 @@ pub(super) fn implies(
     most: usize,
 ) -> Option<bool> {
     let exprs = [narrow, wide].concat();
-    let space = Space::new(&exprs, table, most).ok()?;
-    let mut holding = true;
-    let run = space.run(&exprs, |results| {
-        let (n, w) = results.split_at(narrow.len());
-        let rows = results.first().map_or(0, Array::len);
-        holding = (0..rows)
-            .all(|row| !n.iter().all(|c| holds(c, row)) || w.iter().all(|c| holds(c, row)));
-        holding
-    });
-    run.ok().map(|()| holding)
+    Space::new(&exprs, table, most).ok()?.implies(narrow, wide)
+}
+
+impl Space {
+    /// As [`few`].
+    pub(super) fn few(
+        &self,
+        expr: &Expr,
+        conditions: &[&Expr],
+        most: usize,
+    ) -> Result<Vec<ScalarValue>> {
+        let exprs = [&[expr], conditions].concat();
+        let mut found: Vec<ScalarValue> = Vec::new();
+        let mut fault = None;
+        self.run(&exprs, |results| {
+            for row in 0..results[0].len() {
+                if results[0].is_null(row) || !results[1..].iter().all(|c| holds(c, row)) {
+                    continue;
+                }
+                match ScalarValue::try_from_array(&results[0], row) {
+                    Ok(value) if found.contains(&value) => {}
+                    Ok(value) => found.push(value),
+                    Err(e) => fault = Some(inside(&e)),
+                }
+                if found.len() > most || fault.is_some() {
+                    return false;
+                }
+            }
+            true
+        })?;
+        match fault {
+            Some(fault) => Err(fault),
+            None => Ok(found),
+        }
+    }
+
+    /// As [`implies`].
+    pub(super) fn implies(&self, narrow: &[&Expr], wide: &[&Expr]) -> Option<bool> {
+        let exprs = [narrow, wide].concat();
+        let mut holding = true;
+        let run = self.run(&exprs, |results| {
+            let (n, w) = results.split_at(narrow.len());
+            let rows = results.first().map_or(0, Array::len);
+            holding = (0..rows)
+                .all(|row| !n.iter().all(|c| holds(c, row)) || w.iter().all(|c| holds(c, row)));
+            holding
+        });
+        run.ok().map(|()| holding)
+    }
+}
+
+fn schema_of<'a>(columns: impl Iterator<Item = &'a Column>) -> Result<DFSchema> {
+    let fields = columns
+        .map(|column| Field::new(&column.name, types::column_type(&column.r#type), column.missing));
+    DFSchema::try_from(Schema::new(fields.collect::<Vec<_>>())).map_err(|e| inside(&e))
 }
 
 fn holds(condition: &ArrayRef, row: usize) -> bool {
@@ -403,8 +437,7 @@ fn size(column: &Column, step: Option<i64>) -> Result<u128> {
 }
 
 /// The values of a column, NULL last if it may be missing.
-fn listed(column: &Column, step: Option<i64>) -> Result<ArrayRef> {
-    let kind = types::column_type(&column.r#type);
+pub(super) fn listed(column: &Column, step: Option<i64>) -> Result<ArrayRef> {
     let values: ArrayRef = match &column.r#type {
         ColumnType::Boolean => Arc::new(BooleanArray::from(vec![false, true])),
         ColumnType::Category { values } => {
@@ -413,24 +446,32 @@ fn listed(column: &Column, step: Option<i64>) -> Result<ArrayRef> {
         ColumnType::Text => return Err(malformed(column)),
         _ => {
             let (low, high, step) = numbers(column, step)?.ok_or_else(|| malformed(column))?;
-            let all = (0..=(high - low) / step).map(|i| low + i * step);
-            match &kind {
-                DataType::Int64 => Arc::new(Int64Array::from_iter_values(all.map(|n| n as i64))),
-                DataType::Date32 => Arc::new(Date32Array::from_iter_values(all.map(|n| n as i32))),
-                DataType::Timestamp(TimeUnit::Microsecond, None) => {
-                    Arc::new(TimestampMicrosecondArray::from_iter_values(all.map(|n| n as i64)))
-                }
-                _ => {
-                    let array = Decimal128Array::from_iter_values(all).with_data_type(kind.clone());
-                    Arc::new(array)
-                }
-            }
+            return array_of(column, (0..=(high - low) / step).map(|i| low + i * step));
         }
     };
+    with_missing(values, column)
+}
+
+/// Whole numbers as values of a column, NULL last if it may be missing.
+pub(super) fn array_of(column: &Column, all: impl Iterator<Item = i128>) -> Result<ArrayRef> {
+    let kind = types::column_type(&column.r#type);
+    let values: ArrayRef = match &kind {
+        DataType::Int64 => Arc::new(Int64Array::from_iter_values(all.map(|n| n as i64))),
+        DataType::Date32 => Arc::new(Date32Array::from_iter_values(all.map(|n| n as i32))),
+        DataType::Timestamp(TimeUnit::Microsecond, None) => {
+            Arc::new(TimestampMicrosecondArray::from_iter_values(all.map(|n| n as i64)))
+        }
+        _ => Arc::new(Decimal128Array::from_iter_values(all).with_data_type(kind.clone())),
+    };
+    with_missing(values, column)
+}
+
+/// `values` and NULL, if the column may be missing.
+pub(super) fn with_missing(values: ArrayRef, column: &Column) -> Result<ArrayRef> {
     if !column.missing {
         return Ok(values);
     }
-    let null = datafusion::arrow::array::new_null_array(&kind, 1);
+    let null = datafusion::arrow::array::new_null_array(values.data_type(), 1);
     concat(&[values.as_ref(), null.as_ref()]).map_err(|e| inside(&e.into()))
 }
 

@@ -20,6 +20,7 @@ mod moments;
 mod nest;
 mod output;
 mod parse;
+mod points;
 mod rules;
 mod shape;
 mod summands;

@@ -19,6 +19,7 @@ use super::{
     domain,
     expr::{columns, inside},
     interval::{Interval, Ranges, literal},
+    points,
     shape::{Aggregate, Function},
     summands::Summands,
     text,
@@ -318,6 +319,9 @@ impl Rules<'_> {
         let own: Vec<&Expr> = own.collect();
         let most = self.max_domain.min(TRIED);
         if let Ok(values) = domain::few(expr, &own, self.table, most, 2) {
+            return Ok((values.len() <= 2).then_some(values));
+        }
+        if let Some(values) = points::few(expr, &own, self.table, 2) {
             return Ok((values.len() <= 2).then_some(values));
         }
         let few = range.high - range.low <= 1;

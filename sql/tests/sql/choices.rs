@@ -170,7 +170,8 @@ fn the_rows_of_a_path_are_counted() {
 fn a_sum_of_constants_is_as_many_counts() {
     let plan = plan("COUNT(*), SUM(CASE WHEN pid < 9 THEN 1 WHEN smoker THEN 100 ELSE 0 END)");
     assert_eq!(counts(&plan, 1, Rule::Indicator).len(), 2);
-    assert_eq!(counts(&plan, 1, Rule::Nested), ["count(*)"]);
+    // The rows of each value within those that are not 0, and these within all.
+    assert_eq!(counts(&plan, 1, Rule::Nested).len(), 2);
     for items in ["5 * CASE WHEN pid < 9 THEN 1 ELSE 0 END", "least(strpos(note, 'x'), 1)"] {
         let plan = self::plan(&format!("SUM({items})"));
         assert_eq!(counts(&plan, 0, Rule::Indicator).len(), 2, "{items}");

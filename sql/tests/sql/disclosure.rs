@@ -131,6 +131,40 @@ fn the_narrower_of_two_nested_counts_is_guarded() {
 }
 
 #[test]
+fn nesting_is_found_among_columns_with_many_values() {
+    // `cost` has ten million values, `seen` a moment for each microsecond, `note` any text.
+    for (narrow, wide, nested) in [
+        ("cost > 60.5", "cost > 50", true),
+        ("cost > 50.005", "cost >= 50.01", false),
+        ("cost > 50.01", "cost >= 50.01", true),
+        ("cost IN (5, 6.25)", "cost BETWEEN 5 AND 7", true),
+        ("cost BETWEEN 5 AND 8", "cost BETWEEN 5.01 AND 7", false),
+        ("cost > 60 AND pid <> 17", "cost > 50 AND pid BETWEEN 1 AND 100000", true),
+        ("cost > 60 AND pid <> 17", "cost > 50", true),
+        ("cost > 60 AND pid <> 17", "cost > 50 AND pid > 2", false),
+        ("seen < TIMESTAMP '2020-03-01'", "seen < TIMESTAMP '2020-03-01 00:00:01'", true),
+        ("seen < TIMESTAMP '2020-03-02'", "seen < TIMESTAMP '2020-03-01'", false),
+        ("CAST(seen AS DATE) = DATE '2020-03-01'", "seen < TIMESTAMP '2020-03-02'", true),
+        ("CAST(seen AS DATE) = DATE '2020-03-01'", "seen <= TIMESTAMP '2020-03-01'", false),
+        ("note = 'b'", "note IN ('a', 'b')", true),
+        ("note = 'b'", "note > 'b'", false),
+        ("note = 'b'", "note IS NOT NULL", true),
+        ("note LIKE 'b%'", "note > 'a'", false),
+        ("NOT (cost <= 60 OR smoker)", "CASE WHEN cost > 50 THEN TRUE ELSE FALSE END", true),
+    ] {
+        let items = format!("COUNT(*) FILTER (WHERE {wide}), COUNT(*) FILTER (WHERE {narrow})");
+        let plan = plan(&format!("SELECT {items} FROM encounters"));
+        assert_eq!(!looked_at(&plan, 1, Rule::Nested).is_empty(), nested, "{narrow} in {wide}");
+    }
+    let two = plan("SELECT SUM(cost) FROM encounters WHERE cost IN (5, 6.25)");
+    assert_eq!(looked_at(&two, 0, Rule::Indicator).len(), 2);
+    for many in ["cost IN (5, 6, 7)", "cost > 5 AND cost < 5.04", "cost >= 5"] {
+        let plan = plan(&format!("SELECT SUM(cost) FROM encounters WHERE {many}"));
+        assert!(looked_at(&plan, 0, Rule::Indicator).is_empty(), "{many}");
+    }
+}
+
+#[test]
 fn the_narrower_of_two_sums_over_nested_rows_is_guarded() {
     let all = "count(*) - count(*) FILTER (WHERE pid <> 17)";
     let cases = [
