@@ -64,6 +64,15 @@ impl Served {
                 me.key, me.name
             )));
         }
+        if let Some(name) = serving.refuse.no_statistic() {
+            return Err(wrong(format!(
+                "the deny list of {} refuses the statistic {name:?}: there are count, sum and avg",
+                me.name
+            )));
+        }
+        for name in serving.refuse.unknown(study.dictionary()) {
+            tracing::warn!(%name, "the deny list names what the study does not have");
+        }
         let tables = match me.role {
             Role::Site => {
                 let missing: Vec<&str> = (study.dictionary().tables.keys())
