@@ -97,11 +97,15 @@ impl Rows {
         own.filter(|(text, _)| !other.conditions.contains_key(*text)).map(|(_, expr)| expr)
     }
 
+    /// Whether every row of `self` is one of `wide`, by the conditions' text.
+    pub(super) fn is_plainly_within(&self, wide: &Self) -> bool {
+        wide.conditions.keys().all(|text| self.conditions.contains_key(text))
+    }
+
     /// Whether every row of `self` is one of `wide`, by the conditions' text or by trying
     /// all combinations of values, or those at which the conditions can change.
     pub(super) fn within(&self, wide: &Self, filters: &[Expr], table: &Table) -> bool {
-        let mut texts = wide.conditions.keys();
-        if texts.all(|text| self.conditions.contains_key(text)) {
+        if self.is_plainly_within(wide) {
             return true;
         }
         let mut narrow = self.exprs();

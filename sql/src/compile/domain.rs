@@ -36,6 +36,10 @@ use crate::{Refusal, types};
 
 type Result<T, E = Refusal> = std::result::Result<T, E>;
 
+/// What to do about too many cells.
+pub(super) const COARSER: &str =
+    "group by fewer or coarser keys, such as x / 10, date_trunc('month', d) or CASE bands";
+
 /// Combinations that are evaluated at once.
 const CHUNK: usize = 8192;
 
@@ -156,9 +160,17 @@ impl Space {
 }
 
 /// The domain of a key: its image, in the order of the values, NULL last and only if it occurs; a
-/// plain category in the order of the dictionary.
-pub(super) fn key(expr: &Expr, kind: Type, table: &Table, max_domain: usize) -> Result<Image> {
-    let space = Space::new(&[expr], table, max_domain)?;
+/// plain category in the order of the dictionary. With it, how many combinations were tried.
+///
+/// Refused if more than the first of `limits` would have to be tried, and as soon as there are more
+/// values than the second.
+pub(super) fn key(
+    expr: &Expr,
+    kind: Type,
+    table: &Table,
+    (most, cells): (usize, usize),
+) -> Result<(Image, usize)> {
+    let space = Space::new(&[expr], table, most)?;
     let mut seen = HashSet::new();
     let mut values = Vec::new();
     let mut fault = None;
@@ -173,6 +185,10 @@ pub(super) fn key(expr: &Expr, kind: Type, table: &Table, max_domain: usize) -> 
             }
             Err(e) => fault = Some(inside(&e)),
         }
+        if values.len() > cells && fault.is_none() {
+            let message = format!("it has more than {cells} values, a cell for each");
+            fault = Some(Refusal::new("too_many_cells", message).suggest(COARSER));
+        }
         fault.is_none()
     })?;
     if let Some(fault) = fault {
@@ -184,7 +200,7 @@ pub(super) fn key(expr: &Expr, kind: Type, table: &Table, max_domain: usize) -> 
     if !plain {
         values.sort_by(order);
     }
-    Ok(values)
+    Ok((values, space.sizes.iter().product()))
 }
 
 /// At most `most + 1` different non-NULL values of `expr` where all of `conditions` hold.

@@ -15,6 +15,7 @@ mod counts;
 pub(crate) mod domain;
 mod expr;
 mod interval;
+mod lengths;
 mod mixed;
 mod moments;
 mod nest;
@@ -135,8 +136,10 @@ fn question(
         made: Vec::new(),
         presence: None,
         total: None,
+        compared: 0,
     };
     rules.apply(&shape.aggregates)?;
+    check_work(rules.tests.len(), &keys)?;
     let mut local = local(&shape, &keys, &rules, &name)?;
     for query in local.iter_mut().filter(|query| Some(&query.sql) != rules.total.as_ref()) {
         query.sql = readable(&query.sql, &catalog)?;
@@ -291,6 +294,7 @@ fn check_ranges(
     for part in shape.filters.iter().chain(&shape.keys).chain(parts) {
         ranges.of(part)?;
         moments.check(part)?;
+        lengths::check(part, table)?;
     }
     Ok(())
 }
@@ -304,6 +308,8 @@ fn keys(
 ) -> Result<Vec<Key>, Refusal> {
     let mut keys = Vec::new();
     let mut cells: u128 = 1;
+    // Combinations of values that were tried for all keys.
+    let mut tried = 0;
     for key in &shape.keys {
         let expression = text::sql(key)?;
         let r#type = domain::value_type(key, schema)?;
@@ -312,11 +318,12 @@ fn keys(
             return Err(Refusal::new("floating", message)
                 .suggest(format!("try CAST({expression} AS DECIMAL(9,1))")));
         }
-        let domain =
-            domain::key(key, r#type, table, context.max_domain).map_err(|mut refusal| {
-                refusal.message = format!("the key {expression}: {}", refusal.message);
-                refusal
-            })?;
+        let limits = (context.max_domain.saturating_sub(tried), context.max_cells);
+        let (domain, own) = domain::key(key, r#type, table, limits).map_err(|mut refusal| {
+            refusal.message = format!("the key {expression}: {}", refusal.message);
+            refusal
+        })?;
+        tried += own;
         if domain.is_empty() {
             let message =
                 format!("the key {expression} has no values: its column's domain is empty");
@@ -324,6 +331,9 @@ fn keys(
         }
         cells = cells.saturating_mul(domain.len() as u128);
         keys.push(Key { expression, r#type, domain });
+        if cells > context.max_cells as u128 {
+            break;
+        }
     }
     if cells > context.max_cells as u128 {
         let sizes = keys.iter().map(|k| format!("{} has {}", k.expression, k.domain.len()));
@@ -333,11 +343,26 @@ fn keys(
             sizes.join(", "),
             context.max_cells
         );
-        return Err(Refusal::new("too_many_cells", message).suggest(
-            "group by fewer or coarser keys, such as x / 10, date_trunc('month', d) or CASE bands",
-        ));
+        return Err(Refusal::new("too_many_cells", message).suggest(domain::COARSER));
     }
     Ok(keys)
+}
+
+/// Rules times the cells that they are applied to; each is a comparison of shares, so that more
+/// would keep the sites at work for hours.
+const MOST_WORK: usize = 20_000_000;
+
+fn check_work(rules: usize, keys: &[Key]) -> Result<(), Refusal> {
+    let cells: usize = keys.iter().map(|key| key.domain.len()).product();
+    let work = rules.saturating_mul(cells);
+    if work <= MOST_WORK {
+        return Ok(());
+    }
+    let message = format!(
+        "{rules} rules of release over {cells} cells are {work} tests; the most is {MOST_WORK}"
+    );
+    Err(Refusal::new("too_large", message)
+        .suggest("group by fewer or coarser keys, or ask for fewer numbers at once"))
 }
 
 /// Contributing counts need everybody's person.

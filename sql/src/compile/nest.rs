@@ -11,6 +11,9 @@ use crate::Refusal;
 
 type Result<T, E = Refusal> = std::result::Result<T, E>;
 
+/// The most pairs of conditions that are compared by trying values: each may take milliseconds.
+const MOST_COMPARED: usize = 10_000;
+
 /// Rows whose number is opened, and the aggregates that open it.
 struct Open {
     rows: Rows,
@@ -60,7 +63,7 @@ impl Rules<'_> {
         }
         for (n, narrow) in opened.iter().enumerate() {
             for (w, wide) in opened.iter().enumerate() {
-                if n == w || !self.properly(&narrow.rows, &wide.rows) {
+                if n == w || !self.properly(&narrow.rows, &wide.rows)? {
                     continue;
                 }
                 // The other value of an indicator is tested already.
@@ -82,7 +85,7 @@ impl Rules<'_> {
         for (n, (by, narrow)) in added.iter().enumerate() {
             for (w, (_, wide)) in added.iter().enumerate() {
                 let apart = n == w || narrow.read.is_disjoint(&wide.read);
-                if !apart && self.properly(&narrow.rows, &wide.rows) {
+                if !apart && self.properly(&narrow.rows, &wide.rows)? {
                     let test = self.difference(&wide.rows, &narrow.rows)?;
                     subjects[*by].tests.push(test);
                 }
@@ -92,9 +95,18 @@ impl Rules<'_> {
     }
 
     /// Whether `narrow` is a part of `wide` and not all of it.
-    fn properly(&self, narrow: &Rows, wide: &Rows) -> bool {
+    fn properly(&mut self, narrow: &Rows, wide: &Rows) -> Result<bool> {
+        if !narrow.is_plainly_within(wide) {
+            self.compared += 1;
+        }
+        if self.compared > MOST_COMPARED {
+            let message =
+                format!("more than {MOST_COMPARED} pairs of conditions would have to be compared");
+            return Err(Refusal::new("too_large", message)
+                .suggest("ask for fewer COUNT, SUM and AVG with conditions at once"));
+        }
         let inside = |a: &Rows, b: &Rows| a.within(b, self.filters, self.table);
-        inside(narrow, wide) && !inside(wide, narrow)
+        Ok(inside(narrow, wide) && !inside(wide, narrow))
     }
 
     /// Whether `wide` has some rows that `narrow` lacks, but fewer than the threshold.

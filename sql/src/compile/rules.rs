@@ -71,6 +71,8 @@ pub(super) struct Rules<'a> {
     pub(super) made: Vec<Made>,
     pub(super) presence: Option<usize>,
     pub(super) total: Option<String>,
+    /// Pairs of conditions compared so far.
+    pub(super) compared: usize,
 }
 
 /// One aggregate under the rules.

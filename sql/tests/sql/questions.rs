@@ -328,6 +328,52 @@ fn hostile_texts_are_refused_quickly() {
 }
 
 #[test]
+fn questions_that_are_too_much_work_are_refused_quickly() {
+    let code = |sql: &str| statement(sql).expect_err(sql).code;
+    // Ten million values, of which the first hundred thousand are enough to know.
+    assert_eq!(code("SELECT cost - 1, COUNT(*) FROM encounters GROUP BY 1"), "domain_too_large");
+    let cells =
+        statement("SELECT pid * 2 - age, COUNT(*) FROM encounters WHERE age = 1 GROUP BY 1");
+    assert_eq!(cells.unwrap_err().code, "domain_too_large");
+    let many = "SELECT CAST(seen AS DATE) || CAST(age AS VARCHAR), COUNT(*) FROM encounters \
+                GROUP BY 1";
+    assert!(statement(many).is_ok());
+    let minutes = "SELECT date_trunc('minute', seen), COUNT(*) FROM encounters GROUP BY 1";
+    let refusal = statement(minutes).unwrap_err();
+    assert_eq!(refusal.code, "too_many_cells", "{refusal}");
+    assert!(refusal.message.contains("more than 100000 values"), "{refusal}");
+    // Each key alone is small, and all of them together are not.
+    let key = |i: u32| format!("CAST(pid / {} AS INT) * 0 + CAST(age / 120 AS INT)", i + 1);
+    let keys: Vec<String> = (0..9).map(key).collect();
+    let keys = format!("SELECT COUNT(*) FROM encounters GROUP BY {}", keys.join(", "));
+    assert_eq!(code(&keys), "domain_too_large");
+
+    let items: Vec<String> =
+        (0..120).map(|i| format!("COUNT(*) FILTER (WHERE pid > {i})")).collect();
+    let sql = format!("SELECT pid, {} FROM encounters GROUP BY pid", items.join(", "));
+    assert_eq!(code(&sql), "too_large");
+    let counts: Vec<String> = (0..210).map(|i| format!("SUM(los * {i})")).collect();
+    let sql = format!("SELECT pid, {} FROM encounters GROUP BY pid", counts.join(", "));
+    assert!(statement(&sql).is_ok(), "they share their rules");
+
+    let mut doubling = String::from("SELECT note AS a, sex AS b FROM encounters");
+    for _ in 0..7 {
+        doubling = format!("SELECT a || a AS a, b || b AS b FROM ({doubling}) AS t");
+    }
+    let ask = |what: &str| format!("SELECT COUNT({what}) FROM ({doubling}) AS t");
+    let refusal = statement(&ask("a")).unwrap_err();
+    assert_eq!(refusal.code, "too_long", "{refusal}");
+    assert!(statement(&ask("b")).is_ok());
+    let long = "x".repeat(20_000);
+    let sql = format!(
+        "WITH t AS (SELECT concat(sex, '{long}') AS a FROM encounters), \
+         u AS (SELECT concat(a, a, a, a, a, a, a, a) AS a FROM t) \
+         SELECT COUNT(concat(a, a, a, a, a, a, a, a)) FROM u"
+    );
+    assert_eq!(code(&sql), "too_long");
+}
+
+#[test]
 fn what_is_shown_is_plain_sql() {
     let sql = "SELECT Ward, COUNT(*) AS n, AVG(bmi) AS bmi FROM encounters \
                WHERE age >= 18 AND los / 2 > 3 GROUP BY ward";
