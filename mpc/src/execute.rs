@@ -11,6 +11,7 @@ use crate::{
     Circuit, Column, EngineKind, Error, Instruction, Op, Result, Roster, Schedule, Shape, bill,
     engine::{Client, Inbox, Job, Outbox, Scheme},
     machine::Machine,
+    pool::Pool,
     schedule,
 };
 
@@ -177,14 +178,17 @@ impl Rounds<'_> {
     }
 
     /// One round. A layer in which nothing travels is none.
-    pub(crate) fn exchange(&mut self, layer: usize, out: Outbox) -> Result<Inbox> {
+    pub(crate) fn exchange(&mut self, layer: usize, mut out: Outbox) -> Result<Inbox> {
         if self.schedule.layers[layer].bytes.is_empty() {
             return Ok(Inbox::default());
         }
         let expect: Vec<(usize, usize)> = self.awaits(layer).collect();
         let from: Vec<usize> = expect.iter().map(|e| e.0).collect();
-        let frames = self.link.exchange(tacit_net::Round { send: out.seal()?, expect })?;
-        Ok(Inbox::new(from.into_iter().zip(frames)))
+        let whole = out.taken_whole();
+        let send = out.seal()?;
+        let kept = send.iter().filter(|(to, _)| whole.contains(to)).cloned().collect();
+        let frames = self.link.exchange(tacit_net::Round { send, expect })?;
+        Ok(Inbox::new(from.into_iter().zip(frames), kept))
     }
 }
 
@@ -199,7 +203,8 @@ fn attend(
     let mut opened = Vec::new();
     for (number, layer) in schedule.layers.iter().enumerate() {
         rounds.ask(number)?;
-        let frames = rounds.sends(number).map(|(to, bytes)| (to, vec![0; bytes]));
+        let arena = rounds.link.arena();
+        let frames = rounds.sends(number).map(|(to, bytes)| (to, arena.take(bytes)));
         let mut out = Outbox::new(frames);
         if number == 0 {
             client.ahead(&mut out)?;
@@ -256,7 +261,8 @@ fn compute(
     let schedule = rounds.schedule;
     let budget = bill::peaks(circuit, schedule, scheme, &[rounds.me])[0];
     let engine = scheme.engine(&schedule.demand, rounds.link)?;
-    let mut machine = Machine::new(circuit, schedule, scheme, engine, rounds.me, inputs, budget);
+    let pool = Pool::new(rounds.link.arena(), budget);
+    let mut machine = Machine::new(circuit, schedule, scheme, engine, rounds.me, inputs, pool);
     for (number, layer) in schedule.layers.iter().enumerate() {
         for &at in &layer.local {
             machine.local(at)?;
@@ -268,9 +274,9 @@ fn compute(
             machine.settle()?;
         }
         rounds.ask(number)?;
-        let mut out = machine.outbox(rounds.sends(number));
+        let mut out = machine.outbox(rounds.sends(number), rounds.awaits(number));
         machine.start(&layer.tasks, &mut out)?;
-        machine.expect(rounds.awaits(number));
+        machine.expect();
         let inbox = rounds.exchange(number, out)?;
         if number == 0 {
             machine.prepare(&inbox)?;

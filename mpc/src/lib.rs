@@ -52,6 +52,7 @@ mod pool;
 mod reading;
 mod roster;
 mod schedule;
+mod share;
 pub mod testing;
 mod words;
 

@@ -2,15 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use zeroize::Zeroize;
-
 use crate::{
     Circuit, Column, Error, Id, Instruction, Kind, Op, Result, Schedule, Shape,
-    engine::{Engine, Inbox, Job, Outbox, Scheme, Share},
+    engine::{Engine, FrameLengths, Inbox, Job, Outbox, Scheme, Share},
     execute::{Opened, job_shape},
     linear,
     pool::Pool,
     schedule::{Task, results},
+    share::Component,
 };
 
 /// Where a column is.
@@ -45,6 +44,10 @@ pub(crate) struct Machine<'a> {
     slots: Vec<Slot>,
     pending: BTreeMap<usize, Pending>,
     opened: Opened,
+    /// Lengths of the frames of the round at hand.
+    frames: FrameLengths,
+    /// Bytes of them that have become columns.
+    moved: u64,
 }
 
 impl<'a> Machine<'a> {
@@ -55,7 +58,7 @@ impl<'a> Machine<'a> {
         engine: Box<dyn Engine>,
         me: usize,
         inputs: Vec<Column>,
-        budget: u64,
+        pool: Pool,
     ) -> Self {
         Self {
             circuit,
@@ -65,10 +68,12 @@ impl<'a> Machine<'a> {
             engine,
             me,
             inputs,
-            pool: Pool::new(budget),
+            pool,
             slots: circuit.shapes().iter().map(|_| Slot::Empty).collect(),
             pending: BTreeMap::new(),
             opened: Vec::new(),
+            frames: FrameLengths::default(),
+            moved: 0,
         }
     }
 
@@ -77,17 +82,21 @@ impl<'a> Machine<'a> {
         self.engine.settle()
     }
 
-    /// Frames to write.
-    pub(crate) fn outbox(&mut self, sends: impl Iterator<Item = (usize, usize)>) -> Outbox {
-        Outbox::new(sends.map(|(to, bytes)| (to, self.pool.frame(bytes))))
+    /// Frames to write in a round in which others are awaited.
+    pub(crate) fn outbox(
+        &mut self,
+        sends: impl Iterator<Item = (usize, usize)>,
+        awaits: impl Iterator<Item = (usize, usize)>,
+    ) -> Outbox {
+        self.frames = FrameLengths { sends: sends.collect(), awaits: awaits.collect() };
+        Outbox::new(self.frames.sends.iter().map(|&(to, bytes)| (to, self.pool.frame(bytes))))
     }
 
     /// Counts the frames that will come in.
-    pub(crate) fn expect(&mut self, awaits: impl Iterator<Item = (usize, usize)>) {
-        for (_, bytes) in awaits {
+    pub(crate) fn expect(&mut self) {
+        for &(_, bytes) in &self.frames.awaits {
             self.pool.hold(bytes as u64);
         }
-        self.pool.trim(0);
     }
 
     /// Hands the engine what came ahead.
@@ -97,10 +106,8 @@ impl<'a> Machine<'a> {
 
     /// Takes the frames of a round back, `bytes` in all.
     pub(crate) fn recycle(&mut self, bytes: u64, inbox: Inbox) {
-        self.pool.release(bytes);
-        for frame in inbox.into_frames() {
-            self.pool.recycle(frame);
-        }
+        self.pool.release(bytes - std::mem::take(&mut self.moved));
+        drop(inbox);
     }
 
     /// What was opened here, and the most bytes that were alive at once.
@@ -160,13 +167,12 @@ impl<'a> Machine<'a> {
 
     fn buffers(&mut self, shape: Shape) -> Share {
         let components = self.components[usize::from(shape.kind == Kind::Bit)];
-        Share((0..components).map(|_| self.pool.take(shape.words())).collect())
+        let take = |_| Component::Own(self.pool.take(shape.words()));
+        Share((0..components).map(take).collect())
     }
 
     fn free(&mut self, share: Share) {
-        for buffer in share.0 {
-            self.pool.give(buffer);
-        }
+        self.pool.give(share.0);
     }
 
     fn bury(&mut self, at: usize) {
@@ -200,7 +206,11 @@ impl<'a> Machine<'a> {
     fn begin(&mut self, at: usize) -> Pending {
         let circuit = self.circuit;
         let instruction = &circuit.instructions()[at];
-        let results = results(circuit, at).map(|id| self.buffers(circuit.shapes()[id])).collect();
+        let moves =
+            self.engine.moves(&instruction.op, job_shape(circuit, instruction), &self.frames);
+        let results = results(circuit, at)
+            .map(|id| if moves { Share(Vec::new()) } else { self.buffers(circuit.shapes()[id]) });
+        let results = results.collect();
         let temporary = self.materialise(instruction);
         Pending { results, temporary }
     }
@@ -208,6 +218,7 @@ impl<'a> Machine<'a> {
     fn end(&mut self, at: usize) {
         if let Some(pending) = self.pending.remove(&at) {
             for (id, share) in results(self.circuit, at).zip(pending.results) {
+                self.moved += share.0.iter().map(Component::moved).sum::<usize>() as u64;
                 self.slots[id] = Slot::Share(share);
             }
             for (_, share) in pending.temporary {
@@ -326,7 +337,7 @@ impl<'a> Machine<'a> {
         if self.schedule.dies[at].contains(&id)
             && let Slot::Share(share) = std::mem::replace(&mut self.slots[id as usize], Slot::Empty)
         {
-            return share;
+            return self.writable(share);
         }
         let mut copy = self.buffers(self.circuit.shape(id));
         if let Slot::Share(share) = &self.slots[id as usize] {
@@ -335,6 +346,19 @@ impl<'a> Machine<'a> {
             }
         }
         copy
+    }
+
+    /// The same share in memory of its own: frames have other readers.
+    fn writable(&mut self, mut share: Share) -> Share {
+        for component in &mut share.0 {
+            if component.moved() > 0 {
+                let mut copy = self.pool.take(component.len());
+                copy.copy_from_slice(component);
+                let frame = std::mem::replace(component, Component::Own(copy));
+                self.pool.give(vec![frame]);
+            }
+        }
+        share
     }
 
     /// Multiplies by a public word, in place if the argument dies.
@@ -359,7 +383,7 @@ impl<'a> Machine<'a> {
         let mut z = self.buffers(shape);
         if let Some(args) = arguments(&self.slots, &temporary, &instruction.args) {
             for (c, z) in z.0.iter_mut().enumerate() {
-                let x = args[0].0[c].as_slice();
+                let x = &*args[0].0[c];
                 match &instruction.op {
                     Op::Sum => z[0] = linear::sum(shape.kind, x),
                     Op::Slice { start, .. } => linear::slice(shape, x, *start, z),
@@ -367,7 +391,7 @@ impl<'a> Machine<'a> {
                         let parts = args
                             .iter()
                             .zip(&instruction.args)
-                            .map(|(share, &id)| (share.0[c].as_slice(), circuit.shape(id).rows));
+                            .map(|(share, &id)| (&*share.0[c], circuit.shape(id).rows));
                         linear::concat(shape.kind, parts, z);
                     }
                     Op::Broadcast { .. } => linear::broadcast(shape, x, z),
@@ -397,20 +421,4 @@ fn arguments<'s>(
             Slot::Empty => None,
         })
         .collect()
-}
-
-impl Drop for Machine<'_> {
-    fn drop(&mut self) {
-        for slot in &mut self.slots {
-            if let Slot::Share(share) = slot {
-                share.0.iter_mut().for_each(Zeroize::zeroize);
-            }
-        }
-        for pending in self.pending.values_mut() {
-            let temporary = pending.temporary.iter_mut().map(|t| &mut t.1);
-            for share in pending.results.iter_mut().chain(temporary) {
-                share.0.iter_mut().for_each(Zeroize::zeroize);
-            }
-        }
-    }
 }

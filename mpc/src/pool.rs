@@ -1,119 +1,63 @@
-//! Buffers for columns and frames, reused when a column dies.
+//! What a compute party's columns and frames take, and where they come from.
 //!
-//! A pool never holds more than its budget, the peak that the bill states: before it takes more
-//! from the system it gives back what lies idle. What a pool holds is wiped when it goes back to the
-//! system; what the transport holds of a frame is not.
+//! The memory is the link's [`Arena`]: frames that the transport is done with and columns that
+//! died are used again. A pool counts what is alive and lets no more lie idle than fits its budget
+//! beside that, the peak that the bill states.
 
-use std::collections::BTreeMap;
+use tacit_net::{Arena, Buffer};
 
-use bytes::Bytes;
-use zeroize::Zeroize;
+use crate::share::Component;
 
-/// Buffers of one compute party.
+/// Memory of one compute party.
 pub(crate) struct Pool {
+    arena: Arena,
     budget: u64,
-    /// Bytes of columns in use, and idle ones.
+    /// Bytes of columns and frames in use.
     live: u64,
-    idle: u64,
     peak: u64,
-    columns: BTreeMap<usize, Vec<Vec<u64>>>,
-    frames: Vec<Vec<u8>>,
 }
 
 impl Pool {
-    pub(crate) fn new(budget: u64) -> Self {
-        Self { budget, live: 0, idle: 0, peak: 0, columns: BTreeMap::new(), frames: Vec::new() }
+    pub(crate) fn new(arena: Arena, budget: u64) -> Self {
+        arena.keep(budget);
+        Self { arena, budget, live: 0, peak: 0 }
     }
 
     /// A buffer of `words` words with anything in it.
-    pub(crate) fn take(&mut self, words: usize) -> Vec<u64> {
-        let bytes = 8 * words as u64;
-        self.hold(bytes);
-        if let Some(buffer) = self.columns.get_mut(&words).and_then(Vec::pop) {
-            self.idle -= bytes;
-            return buffer;
-        }
-        self.trim(0);
-        vec![0; words]
+    pub(crate) fn take(&mut self, words: usize) -> Buffer {
+        self.frame(8 * words)
     }
 
-    /// Takes a buffer back.
-    pub(crate) fn give(&mut self, buffer: Vec<u64>) {
-        let bytes = 8 * buffer.len() as u64;
-        self.live -= bytes;
-        self.idle += bytes;
-        self.columns.entry(buffer.len()).or_default().push(buffer);
+    /// Takes components back.
+    pub(crate) fn give(&mut self, components: Vec<Component>) {
+        let words: usize = components.iter().map(|component| component.len()).sum();
+        self.release(8 * words as u64);
+        drop(components);
     }
 
     /// A frame of `bytes` bytes with anything in it.
-    pub(crate) fn frame(&mut self, bytes: usize) -> Vec<u8> {
+    pub(crate) fn frame(&mut self, bytes: usize) -> Buffer {
+        let buffer = self.arena.take(bytes);
         self.hold(bytes as u64);
-        let fits =
-            self.frames.iter().position(|f| f.capacity() >= bytes && f.capacity() / 2 <= bytes);
-        if let Some(at) = fits {
-            let mut frame = self.frames.swap_remove(at);
-            self.idle -= frame.capacity() as u64;
-            frame.resize(bytes, 0);
-            return frame;
-        }
-        self.trim(0);
-        vec![0; bytes]
+        buffer
     }
 
-    /// Counts bytes that somebody else made room for (a frame that comes in).
+    /// Counts bytes, of which somebody else may hold the buffers (a frame that comes in).
     pub(crate) fn hold(&mut self, bytes: u64) {
         self.live += bytes;
         self.peak = self.peak.max(self.live);
+        self.arena.keep(self.budget.saturating_sub(self.live));
     }
 
     /// Stops counting bytes.
     pub(crate) fn release(&mut self, bytes: u64) {
         self.live -= bytes;
-    }
-
-    /// Keeps a frame that came in for the next one that goes out, if nobody else holds it.
-    pub(crate) fn recycle(&mut self, frame: Bytes) {
-        if frame.is_unique() {
-            let frame = Vec::from(frame);
-            let bytes = frame.capacity() as u64;
-            if self.live + self.idle + bytes <= self.budget {
-                self.idle += bytes;
-                self.frames.push(frame);
-            }
-        }
+        self.arena.keep(self.budget.saturating_sub(self.live));
     }
 
     /// Most bytes in use at once.
     pub(crate) fn peak(&self) -> u64 {
         self.peak
-    }
-
-    /// Gives idle buffers back to the system until the budget holds.
-    pub(crate) fn trim(&mut self, more: u64) {
-        while self.live + self.idle + more > self.budget {
-            if let Some(mut frame) = self.frames.pop() {
-                self.idle -= frame.capacity() as u64;
-                frame.zeroize();
-            } else if let Some(mut columns) = self.columns.last_entry() {
-                if let Some(mut buffer) = columns.get_mut().pop() {
-                    self.idle -= 8 * buffer.len() as u64;
-                    buffer.zeroize();
-                } else {
-                    columns.remove();
-                }
-            } else {
-                return;
-            }
-        }
-    }
-}
-
-impl Drop for Pool {
-    fn drop(&mut self) {
-        for buffer in self.columns.values_mut().flatten() {
-            buffer.zeroize();
-        }
-        self.frames.iter_mut().for_each(Zeroize::zeroize);
     }
 }
 
@@ -123,30 +67,30 @@ mod tests {
 
     #[test]
     fn a_pool_reuses_and_keeps_to_its_budget() {
-        let mut pool = Pool::new(800);
+        let arena = Arena::default();
+        let mut pool = Pool::new(arena.clone(), 800);
         let a = pool.take(50);
         let place = a.as_ptr();
-        pool.give(a);
+        pool.give(vec![Component::Own(a)]);
         let b = pool.take(50);
         assert_eq!(b.as_ptr(), place);
-        pool.give(b);
+        pool.give(vec![Component::Own(b)]);
+        assert_eq!(arena.idle(), 400);
         let c = pool.take(100);
-        assert_eq!(pool.idle, 0, "the idle buffer had to go");
+        assert_eq!(arena.idle(), 0, "the idle buffer had to go");
         assert_eq!(pool.peak(), 800);
-        pool.give(c);
+        pool.give(vec![Component::Own(c)]);
     }
 
     #[test]
-    fn a_frame_that_came_in_goes_out_again() {
-        let mut pool = Pool::new(1000);
-        let frame = Bytes::from(vec![1; 100]);
+    fn a_frame_is_used_again_when_its_last_reader_is_gone() {
+        let mut pool = Pool::new(Arena::default(), 1000);
+        let frame = pool.frame(100);
         let place = frame.as_ptr();
-        pool.recycle(frame);
-        let again = pool.frame(90);
-        assert_eq!(again.as_ptr(), place);
-        let shared = Bytes::from(vec![1; 100]);
-        let _other = shared.clone();
-        pool.recycle(shared);
-        assert!(pool.frames.is_empty());
+        let frame = frame.freeze();
+        pool.release(100);
+        assert_ne!(pool.frame(100).as_ptr(), place);
+        drop(frame);
+        assert_eq!(pool.take(13).as_ptr(), place);
     }
 }

@@ -5,7 +5,12 @@
 //! cut to size with [`clean`]. On the wire a column of bits takes whole bytes and a number eight,
 //! least significant first.
 
-use crate::{Kind, Shape};
+use rayon::prelude::*;
+
+use crate::{
+    Kind, Shape,
+    linear::{PIECE, SPLIT},
+};
 
 /// The valid bits of the last word of a column of `rows` bits.
 pub(crate) fn tail(rows: usize) -> u64 {
@@ -33,8 +38,15 @@ pub(crate) fn bit(words: &[u64], row: usize) -> u64 {
 pub(crate) fn put(words: &[u64], bytes: &mut [u8]) {
     let whole = bytes.len() / 8;
     let (head, rest) = bytes.split_at_mut(8 * whole);
-    for (chunk, word) in head.chunks_exact_mut(8).zip(words) {
-        chunk.copy_from_slice(&word.to_le_bytes());
+    let piece = |(chunk, words): (&mut [u8], &[u64])| {
+        for (chunk, word) in chunk.chunks_exact_mut(8).zip(words) {
+            chunk.copy_from_slice(&word.to_le_bytes());
+        }
+    };
+    if whole < SPLIT {
+        piece((head, words));
+    } else {
+        head.par_chunks_mut(8 * PIECE).zip(words.par_chunks(PIECE)).for_each(piece);
     }
     if !rest.is_empty() {
         let n = rest.len();
@@ -44,14 +56,20 @@ pub(crate) fn put(words: &[u64], bytes: &mut [u8]) {
 
 /// Reads words from little-endian bytes; what the last word lacks is zero. Combines each word
 /// with what is there.
-pub(crate) fn get_with(bytes: &[u8], words: &mut [u64], combine: impl Fn(u64, u64) -> u64) {
-    let chunks = bytes.chunks_exact(8);
-    let rest = chunks.remainder();
+pub(crate) fn get_with(bytes: &[u8], words: &mut [u64], combine: impl Fn(u64, u64) -> u64 + Sync) {
     let whole = bytes.len() / 8;
-    for (word, chunk) in words.iter_mut().zip(chunks) {
-        let mut eight = [0; 8];
-        eight.copy_from_slice(chunk);
-        *word = combine(*word, u64::from_le_bytes(eight));
+    let (head, rest) = bytes.split_at(8 * whole);
+    let piece = |(words, bytes): (&mut [u64], &[u8])| {
+        for (word, chunk) in words.iter_mut().zip(bytes.chunks_exact(8)) {
+            let mut eight = [0; 8];
+            eight.copy_from_slice(chunk);
+            *word = combine(*word, u64::from_le_bytes(eight));
+        }
+    };
+    if whole < SPLIT {
+        piece((words, head));
+    } else {
+        words.par_chunks_mut(PIECE).zip(head.par_chunks(8 * PIECE)).for_each(piece);
     }
     if !rest.is_empty() {
         let mut eight = [0; 8];

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Frames, Link, Result, Round, Seed};
+use crate::{Arena, Frames, Link, Result, Round, Seed};
 
 /// Payload bytes between this party and one peer. Headers, handshakes and encryption are apart.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,6 +97,10 @@ impl<L: Link> Link for Counted<L> {
 
     fn seed(&mut self, peer: usize) -> Result<Seed> {
         self.inner.seed(peer)
+    }
+
+    fn arena(&self) -> Arena {
+        self.inner.arena()
     }
 
     fn abort(&mut self, culprit: Option<usize>, reason: &str) {

@@ -17,6 +17,7 @@
 //! first tells all others ([`Error::Aborted`] carries that first culprit), so that everybody names
 //! the same party.
 
+mod arena;
 mod counted;
 mod error;
 mod link;
@@ -26,6 +27,7 @@ pub mod quic;
 pub mod simulated;
 mod tampered;
 
+pub use arena::{Arena, Buffer};
 pub use counted::{Counted, Ledger, Traffic};
 pub use error::{Error, Fault, Result};
 pub use link::{Frames, Link, Round, Seed};

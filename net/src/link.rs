@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use crate::{Error, Result};
+use crate::{Arena, Error, Result};
 
 /// Longest reason that an abort carries, in bytes.
 pub(crate) const REASON: usize = 1024;
@@ -59,6 +59,10 @@ pub trait Link: Send {
     /// If the channel to `peer` is gone.
     fn seed(&mut self, peer: usize) -> Result<Seed>;
 
+    /// The memory that frames of this link come from. Outgoing frames may come from anywhere; those
+    /// that are taken here are used again once the transport is done with them.
+    fn arena(&self) -> Arena;
+
     /// Tells every peer that this session is over because of `culprit`, best effort, and closes.
     /// Later calls of [`Link::exchange`] fail.
     fn abort(&mut self, culprit: Option<usize>, reason: &str);
@@ -76,6 +80,9 @@ impl<L: Link + ?Sized> Link for Box<L> {
     }
     fn seed(&mut self, peer: usize) -> Result<Seed> {
         (**self).seed(peer)
+    }
+    fn arena(&self) -> Arena {
+        (**self).arena()
     }
     fn abort(&mut self, culprit: Option<usize>, reason: &str) {
         (**self).abort(culprit, reason);

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::link::{check_round, clip};
 use crate::mailbox::{Inbox, Mailbox, Packet};
-use crate::{Error, Frames, Link, Result, Round, Seed};
+use crate::{Arena, Error, Frames, Link, Result, Round, Seed};
 
 /// How long [`Memory`] waits for a frame unless told otherwise.
 pub const DEADLINE: Duration = Duration::from_secs(10);
@@ -29,6 +29,7 @@ pub struct Memory {
     deadline: Duration,
     mailbox: Mailbox<(Bytes, Stamp)>,
     outboxes: Vec<Inbox<(Bytes, Stamp)>>,
+    arena: Arena,
     closed: bool,
 }
 
@@ -44,6 +45,7 @@ pub fn mesh(parties: usize, seed: [u8; 32]) -> Vec<Memory> {
         deadline: DEADLINE,
         mailbox,
         outboxes: outboxes.clone(),
+        arena: Arena::default(),
         closed: false,
     };
     mailboxes.into_iter().enumerate().map(end).collect()
@@ -130,6 +132,10 @@ impl Link for Memory {
         hash.update((self.me.min(peer) as u64).to_le_bytes());
         hash.update((self.me.max(peer) as u64).to_le_bytes());
         Ok(Seed(hash.finalize().into()))
+    }
+
+    fn arena(&self) -> Arena {
+        self.arena.clone()
     }
 
     fn abort(&mut self, culprit: Option<usize>, reason: &str) {

@@ -13,7 +13,7 @@
 use std::time::Duration;
 
 use crate::memory::{self, Memory, Stamp};
-use crate::{Frames, Link, Result, Round, Seed};
+use crate::{Arena, Frames, Link, Result, Round, Seed};
 
 /// A network: the same latency between all parties and the same bandwidth at each.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -118,6 +118,10 @@ impl Link for Simulated {
 
     fn seed(&mut self, peer: usize) -> Result<Seed> {
         self.inner.seed(peer)
+    }
+
+    fn arena(&self) -> Arena {
+        self.inner.arena()
     }
 
     fn abort(&mut self, culprit: Option<usize>, reason: &str) {

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::{Error, Frames, Link, Result, Round, Seed};
+use crate::{Arena, Error, Frames, Link, Result, Round, Seed};
 
 /// Sees and may change an outgoing frame: the party's round (from 0, rounds in which it sends and
 /// awaits nothing left out), the receiver, the bytes.
@@ -53,6 +53,10 @@ impl<L: Link> Link for Tampered<L> {
         self.inner.seed(peer)
     }
 
+    fn arena(&self) -> Arena {
+        self.inner.arena()
+    }
+
     fn abort(&mut self, culprit: Option<usize>, reason: &str) {
         self.inner.abort(culprit, reason);
     }
@@ -95,6 +99,10 @@ impl<L: Link> Link for Cut<L> {
 
     fn seed(&mut self, peer: usize) -> Result<Seed> {
         self.inner.as_mut().ok_or(Error::Closed)?.seed(peer)
+    }
+
+    fn arena(&self) -> Arena {
+        self.inner.as_ref().map(Link::arena).unwrap_or_default()
     }
 
     fn abort(&mut self, culprit: Option<usize>, reason: &str) {

@@ -191,6 +191,9 @@ impl<L: Link> Link for Mirror<L> {
     fn seed(&mut self, peer: usize) -> tacit_net::Result<Seed> {
         self.inner.seed(peer)
     }
+    fn arena(&self) -> Arena {
+        self.inner.arena()
+    }
     fn abort(&mut self, culprit: Option<usize>, reason: &str) {
         self.inner.abort(culprit, reason);
     }

@@ -172,7 +172,7 @@ struct Party {
 impl Party {
     /// `x_p + r_p`.
     fn masked(&self, job: &Job<'_>) -> Zeroizing<Vec<u64>> {
-        let mut z = Zeroizing::new(job.args[0].0[0].clone());
+        let mut z = Zeroizing::new(job.args[0].0[0].to_vec());
         with_ring!(job.shape.kind, R => {
             for (adds, prg) in &self.zero {
                 if *adds {
@@ -354,7 +354,7 @@ impl Engine for Party {
             }
             Op::Addend { index, .. } => {
                 let mut planes: Vec<&mut [u64]> =
-                    job.results.iter_mut().map(|z| z.0[0].as_mut_slice()).collect();
+                    job.results.iter_mut().map(|z| z.0[0].as_mut()).collect();
                 if *index == self.place {
                     cross(job.shape, &job.args[0].0[0], &mut planes);
                 } else {

@@ -107,7 +107,7 @@ impl Engine for Party {
                 words::clean(job.shape, z);
             }
             Op::Mul => {
-                let (x, y) = (&job.args[0].0[0], &job.args[1].0[0]);
+                let (x, y) = (&*job.args[0].0[0], &*job.args[1].0[0]);
                 let z = &mut job.results[0].0[0];
                 with_ring!(job.shape.kind, R => {
                     for ((z, x), y) in z.iter_mut().zip(x).zip(y) {
@@ -117,11 +117,11 @@ impl Engine for Party {
             }
             Op::Addend { .. } => {
                 let mut results: Vec<&mut [u64]> =
-                    job.results.iter_mut().map(|share| share.0[0].as_mut_slice()).collect();
+                    job.results.iter_mut().map(|share| share.0[0].as_mut()).collect();
                 cross(job.shape, &job.args[0].0[0], &mut results);
             }
             Op::Reveal { to, .. } if *to == self.me => {
-                job.opened = Some(Column::from_words(job.shape, job.args[0].0[0].clone()));
+                job.opened = Some(Column::from_words(job.shape, job.args[0].0[0].to_vec()));
             }
             Op::Reveal { .. } => {}
             op => return Err(unknown(job.at, op)),

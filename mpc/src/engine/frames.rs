@@ -3,26 +3,45 @@
 use std::cell::Cell;
 
 use bytes::Bytes;
+use tacit_net::Buffer;
 
 use crate::{Error, Result};
+
+/// Lengths in bytes of the frames of a round at one party.
+#[derive(Default)]
+pub struct FrameLengths {
+    /// To whom how much.
+    pub(crate) sends: Vec<(usize, usize)>,
+    /// From whom how much.
+    pub(crate) awaits: Vec<(usize, usize)>,
+}
+
+impl FrameLengths {
+    /// Whether the frames to `to` and from `from` have exactly `bytes` bytes.
+    pub fn are(&self, to: usize, from: usize, bytes: usize) -> bool {
+        self.sends.contains(&(to, bytes)) && self.awaits.contains(&(from, bytes))
+    }
+}
 
 /// The frames that leave in a round. Their lengths come from the price list and are fixed before
 /// any job writes.
 pub struct Outbox {
-    frames: Vec<(usize, Vec<u8>, usize)>,
+    frames: Vec<(usize, Buffer, usize)>,
+    whole: Vec<usize>,
 }
 
 impl Outbox {
     /// Empty frames: receiver and a buffer of the exact length.
-    pub(crate) fn new(frames: impl IntoIterator<Item = (usize, Vec<u8>)>) -> Self {
-        Self { frames: frames.into_iter().map(|(to, frame)| (to, frame, 0)).collect() }
+    pub(crate) fn new(frames: impl IntoIterator<Item = (usize, Buffer)>) -> Self {
+        let frames = frames.into_iter().map(|(to, frame)| (to, frame, 0)).collect();
+        Self { frames, whole: Vec::new() }
     }
 
     fn cut(&mut self, at: usize, bytes: usize) -> Result<&mut [u8]> {
         let (to, frame, used) = &mut self.frames[at];
         let end = *used + bytes;
         let start = std::mem::replace(used, end);
-        frame.get_mut(start..end).ok_or_else(|| over(*to))
+        frame.bytes_mut().get_mut(start..end).ok_or_else(|| over(*to))
     }
 
     fn find(&self, to: usize) -> Result<usize> {
@@ -39,6 +58,22 @@ impl Outbox {
         }
         let at = self.find(to)?;
         self.cut(at, bytes)
+    }
+
+    /// The whole frame for `to`, as words. Only on machines whose order of bytes is that of the
+    /// wire.
+    ///
+    /// # Errors
+    /// [`Error::Engine`] if there is no such frame or something was written to it.
+    pub fn whole(&mut self, to: usize) -> Result<&mut [u64]> {
+        let at = self.find(to)?;
+        let (to, frame, used) = &mut self.frames[at];
+        if *used != 0 {
+            return Err(over(*to));
+        }
+        *used = frame.bytes().len();
+        self.whole.push(*to);
+        Ok(frame)
     }
 
     /// The next `bytes` bytes for every one of `peers`, written once.
@@ -59,14 +94,20 @@ impl Outbox {
         }
         let first = self.find(first)?;
         write(self.cut(first, bytes)?);
-        let (_, mut frame, used) = std::mem::take(&mut self.frames[first]);
+        let end = self.frames[first].2;
         for &peer in rest {
-            self.section(peer, bytes)?.copy_from_slice(&frame[used - bytes..used]);
+            let at = self.find(peer)?;
+            self.cut(at, bytes)?;
+            let [from, to] = self.frames.get_disjoint_mut([first, at]).map_err(|_| over(peer))?;
+            let to_bytes = &mut to.1.bytes_mut()[to.2 - bytes..to.2];
+            to_bytes.copy_from_slice(&from.1.bytes()[end - bytes..end]);
         }
-        std::mem::swap(&mut self.frames[first].1, &mut frame);
-        self.frames[first].0 = peers[0];
-        self.frames[first].2 = used;
         Ok(())
+    }
+
+    /// Receivers of frames that a job took whole.
+    pub(crate) fn taken_whole(&mut self) -> Vec<usize> {
+        std::mem::take(&mut self.whole)
     }
 
     /// The frames, all of them full.
@@ -74,8 +115,8 @@ impl Outbox {
         self.frames
             .into_iter()
             .map(|(to, frame, used)| {
-                if used == frame.len() {
-                    Ok((to, Bytes::from(frame)))
+                if used == frame.bytes().len() {
+                    Ok((to, frame.freeze()))
                 } else {
                     Err(Error::Engine(format!("less is sent to party {to} than was priced")))
                 }
@@ -92,11 +133,23 @@ fn over(to: usize) -> Error {
 #[derive(Default)]
 pub struct Inbox {
     frames: Vec<(usize, Bytes, Cell<usize>)>,
+    sent: Vec<(usize, Bytes)>,
 }
 
 impl Inbox {
-    pub(crate) fn new(frames: impl IntoIterator<Item = (usize, Bytes)>) -> Self {
-        Self { frames: frames.into_iter().map(|(from, f)| (from, f, Cell::new(0))).collect() }
+    /// Frames that came, and those of the frames that left which a job keeps.
+    pub(crate) fn new(
+        frames: impl IntoIterator<Item = (usize, Bytes)>,
+        sent: Vec<(usize, Bytes)>,
+    ) -> Self {
+        let frames = frames.into_iter().map(|(from, f)| (from, f, Cell::new(0))).collect();
+        Self { frames, sent }
+    }
+
+    /// The frame that left for `to`, if it was taken whole.
+    pub(crate) fn sent(&self, to: usize) -> Result<Bytes> {
+        let frame = self.sent.iter().find(|f| f.0 == to);
+        frame.map(|f| f.1.clone()).ok_or_else(|| over(to))
     }
 
     /// The next `bytes` bytes from `from`.
@@ -120,29 +173,30 @@ impl Inbox {
         let frame = self.frames.iter().find(|f| f.0 == from);
         Ok(frame.map_or_else(Bytes::new, |f| f.1.slice_ref(section)))
     }
-
-    /// Gives the frames back.
-    pub(crate) fn into_frames(self) -> impl Iterator<Item = Bytes> {
-        self.frames.into_iter().map(|f| f.1)
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use tacit_net::Arena;
+
     use super::*;
+
+    fn buffer(bytes: usize) -> Buffer {
+        Arena::default().take(bytes)
+    }
 
     #[test]
     fn an_engine_that_sends_other_than_priced_is_stopped() {
-        let mut out = Outbox::new([(1, vec![0; 4])]);
+        let mut out = Outbox::new([(1, buffer(4))]);
         assert!(out.section(2, 1).is_err());
         out.section(1, 3).unwrap().fill(7);
-        assert!(Outbox::new([(1, vec![0; 4])]).seal().is_err());
+        assert!(Outbox::new([(1, buffer(4))]).seal().is_err());
         assert!(out.section(1, 2).is_err());
     }
 
     #[test]
     fn what_is_sent_to_all_is_the_same() {
-        let mut out = Outbox::new([(3, vec![0; 2]), (1, vec![0; 3])]);
+        let mut out = Outbox::new([(3, buffer(2)), (1, buffer(3))]);
         out.section(1, 1).unwrap()[0] = 9;
         out.to_all(&[1, 3], 2, |bytes| bytes.copy_from_slice(&[5, 6])).unwrap();
         let frames = out.seal().unwrap();

@@ -36,7 +36,8 @@ use crate::{
     words,
 };
 
-pub use frames::{Inbox, Outbox};
+pub use crate::share::Share;
+pub use frames::{FrameLengths, Inbox, Outbox};
 pub use triples::{Ticket, TripleSource};
 
 /// A message that an instruction sends.
@@ -103,12 +104,6 @@ pub struct Demand {
     pub products: Vec<Product>,
 }
 
-/// One party's components of a column.
-///
-/// # Security
-/// Buffers come from a pool that wipes them; there is no `Debug`.
-pub struct Share(pub(crate) Vec<Vec<u64>>);
-
 /// One instruction in the hands of an engine.
 pub struct Job<'a> {
     /// Index of the instruction.
@@ -165,6 +160,13 @@ pub trait Engine: Send {
     /// # Errors
     /// If it does not fit.
     fn prepare(&mut self, inbox: &Inbox) -> Result<()>;
+
+    /// Whether the components of this product are the frames that travel for it: its results come
+    /// without memory then, and `finish` puts the frames there.
+    fn moves(&self, op: &Op, shape: Shape, frames: &FrameLengths) -> bool {
+        let _ = (op, shape, frames);
+        false
+    }
 
     /// Begins a round of a job: writes what it sends.
     ///

@@ -30,13 +30,14 @@ use tacit_net::Link;
 use zeroize::Zeroizing;
 
 use super::{
-    Client, Demand, Engine, Inbox, Job, Outbox, Price, Scheme, addend_shape, cross, input,
-    no_addend, total, unknown,
+    Client, Demand, Engine, FrameLengths, Inbox, Job, Outbox, Price, Scheme, addend_shape, cross,
+    input, no_addend, total, unknown,
 };
 use crate::{
     Circuit, Kind, Op, Result, Roster, Shape,
     linear::{self, PIECE, Ring, SPLIT, with_ring},
     mask::{self, Prg},
+    share::Component,
     words,
 };
 
@@ -237,7 +238,7 @@ impl Party {
 
     /// `x_p + a_p`.
     fn masked(&self, job: &Job<'_>) -> Zeroizing<Vec<u64>> {
-        let mut z = Zeroizing::new(job.args[0].0[0].clone());
+        let mut z = Zeroizing::new(job.args[0].0[0].to_vec());
         with_ring!(job.shape.kind, R => {
             self.zero[0].with(job.masks, &mut z, R::add);
             self.zero[1].with(job.masks, &mut z, R::sub);
@@ -247,24 +248,27 @@ impl Party {
     }
 
     fn multiply(&self, job: &mut Job<'_>, out: &mut Outbox) -> Result<()> {
-        let shape = job.shape;
-        let frame = out.section(self.prev(), shape.bytes())?;
-        let [x, y] = [job.args[0], job.args[1]].map(|s| [s.0[0].as_slice(), s.0[1].as_slice()]);
-        let z = job.results[0].0[0].as_mut_slice();
-        let block = job.masks;
-        if z.len() < SPLIT {
-            self.tiles(shape, block, 0, x, y, z, frame);
-        } else {
-            z.par_chunks_mut(PIECE)
-                .zip(frame.par_chunks_mut(8 * PIECE))
-                .enumerate()
-                .for_each(|(i, (z, frame))| self.tiles(shape, block, i * PIECE, x, y, z, frame));
+        let (shape, block) = (job.shape, job.masks);
+        let [x, y] = [job.args[0], job.args[1]].map(|s| [&*s.0[0], &*s.0[1]]);
+        let tiles = |z: &mut [u64]| {
+            if z.len() < SPLIT {
+                self.tiles(shape, block, 0, x, y, z);
+            } else {
+                let pieces = z.par_chunks_mut(PIECE).enumerate();
+                pieces.for_each(|(i, z)| self.tiles(shape, block, i * PIECE, x, y, z));
+            }
+        };
+        match job.results[0].0.first_mut() {
+            None => tiles(out.whole(self.prev())?),
+            Some(z) => {
+                tiles(z);
+                words::put(z, out.section(self.prev(), shape.bytes())?);
+            }
         }
         Ok(())
     }
 
     /// The product's words from `start` on.
-    #[allow(clippy::too_many_arguments)]
     fn tiles(
         &self,
         shape: Shape,
@@ -273,9 +277,8 @@ impl Party {
         x: [&[u64]; 2],
         y: [&[u64]; 2],
         z: &mut [u64],
-        frame: &mut [u8],
     ) {
-        for (i, (z, frame)) in z.chunks_mut(TILE).zip(frame.chunks_mut(8 * TILE)).enumerate() {
+        for (i, z) in z.chunks_mut(TILE).enumerate() {
             let start = start + i * TILE;
             let rows = start..start + z.len();
             let [x0, x1] = x.map(|x| &x[rows.clone()]);
@@ -292,7 +295,6 @@ impl Party {
             if rows.end == shape.words() {
                 words::clean(shape, z);
             }
-            words::put(z, frame);
         }
     }
 }
@@ -312,6 +314,13 @@ impl Engine for Party {
         Ok(())
     }
 
+    fn moves(&self, op: &Op, shape: Shape, frames: &FrameLengths) -> bool {
+        cfg!(target_endian = "little")
+            && matches!(op, Op::Mul)
+            && shape.bytes() == 8 * shape.words()
+            && frames.are(self.prev(), self.next(), shape.bytes())
+    }
+
     fn start(&mut self, job: &mut Job<'_>, out: &mut Outbox) -> Result<()> {
         match job.op {
             Op::Enter { holder, .. } if *holder == self.me => {
@@ -321,7 +330,7 @@ impl Engine for Party {
             }
             Op::Mul => self.multiply(job, out),
             Op::Addend { index: 0, .. } if self.place == 0 => {
-                let mut value = Zeroizing::new(job.args[0].0[0].clone());
+                let mut value = Zeroizing::new(job.args[0].0[0].to_vec());
                 linear::add_to(job.shape.kind, &job.args[0].0[1], &mut value);
                 let shape = addend_shape(job.shape);
                 let mut crossed: Vec<Zeroizing<Vec<u64>>> =
@@ -359,9 +368,15 @@ impl Engine for Party {
                 }
             }
             Op::Mul => {
-                let z = &mut job.results[0].0[1];
-                words::get(inbox.section(self.next(), job.shape.bytes())?, z);
-                words::clean(job.shape, z);
+                let next = self.next();
+                let z = &mut job.results[0].0;
+                if let Some(z) = z.get_mut(1) {
+                    words::get(inbox.section(next, job.shape.bytes())?, z);
+                    words::clean(job.shape, z);
+                } else {
+                    let frames = [inbox.sent(self.prev())?, inbox.keep(next, job.shape.bytes())?];
+                    z.extend(frames.map(Component::frame));
+                }
             }
             Op::Addend { index: 0, .. } => {
                 let shape = addend_shape(job.shape);
@@ -376,7 +391,7 @@ impl Engine for Party {
                 for component in 0..2 {
                     let known = self.place + component == 2;
                     let mut planes: Vec<&mut [u64]> =
-                        job.results.iter_mut().map(|z| z.0[component].as_mut_slice()).collect();
+                        job.results.iter_mut().map(|z| z.0[component].as_mut()).collect();
                     if known {
                         cross(job.shape, &job.args[0].0[component], &mut planes);
                     } else {

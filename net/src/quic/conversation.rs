@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use super::endpoint::{Endpoint, Shared};
 use super::key::PublicKey;
 use super::wire::{End, Inlet, Outlet};
-use crate::{Error, Result};
+use crate::{Arena, Error, Result};
 
 /// Longest message, in bytes.
 pub const MESSAGE: usize = 256 << 10;
@@ -142,7 +142,7 @@ async fn read(
             if length > MESSAGE {
                 return Ok(None);
             }
-            Ok(Some(inlet.bytes(length).await?))
+            Ok(Some(inlet.bytes(length, &Arena::default()).await?))
         };
         match message.await {
             Ok(Some(message)) => {

@@ -19,7 +19,7 @@ use super::wire::{
 };
 use crate::link::{check_round, clip};
 use crate::mailbox::{Inbox, Mailbox, Packet};
-use crate::{Error, Fault, Frames, Link, Result, Round, Seed};
+use crate::{Arena, Error, Fault, Frames, Link, Result, Round, Seed};
 
 /// Longest message of [`QuicLink::hello`], in bytes.
 pub const HELLO: usize = 64 << 10;
@@ -100,6 +100,7 @@ pub struct QuicLink {
     channels: Vec<Option<Channel>>,
     places: Vec<Place>,
     closed: bool,
+    arena: Arena,
     endpoint: Endpoint,
 }
 
@@ -125,6 +126,7 @@ impl QuicLink {
             channels: peers.iter().map(|_| None).collect(),
             places: Vec::new(),
             closed: false,
+            arena: Arena::default(),
             endpoint: endpoint.clone(),
         };
         let (sender, opened) = channel();
@@ -177,13 +179,15 @@ impl QuicLink {
         };
         self.places.push(place);
         let (header, peer, inbox) = (self.header, peer.clone(), inbox.clone());
+        let arena = self.arena.clone();
         self.endpoint.handle().spawn(async move {
             let arrival = if dials {
                 connect::open(&shared, &peer, header, until.into()).await
             } else {
                 await_peer(&shared, &peer, arrival, until).await
             };
-            let channel = arrival.map(|arrival| Channel::new(&shared, index, arrival, inbox));
+            let channel =
+                arrival.map(|arrival| Channel::new(&shared, index, arrival, inbox, arena));
             let _ = opened.send((index, channel));
         });
         Ok(())
@@ -315,6 +319,10 @@ impl Link for QuicLink {
         Ok(seed)
     }
 
+    fn arena(&self) -> Arena {
+        self.arena.clone()
+    }
+
     fn abort(&mut self, culprit: Option<usize>, reason: &str) {
         if std::mem::replace(&mut self.closed, true) {
             return;
@@ -355,7 +363,13 @@ impl Drop for Channel {
 }
 
 impl Channel {
-    fn new(shared: &Arc<Shared>, peer: usize, arrival: Arrival, inbox: Inbox<Item>) -> Self {
+    fn new(
+        shared: &Arc<Shared>,
+        peer: usize,
+        arrival: Arrival,
+        inbox: Inbox<Item>,
+        arena: Arena,
+    ) -> Self {
         let Arrival { send, receive, connection, stream } = arrival;
         let (dues, due) = mpsc::unbounded_channel();
         let idle = shared.options.idle;
@@ -364,7 +378,7 @@ impl Channel {
             dues,
             sent: 0,
             reader: tokio::spawn(async move {
-                let last = match read(receive, due, &inbox, peer).await {
+                let last = match read(receive, due, &inbox, peer, &arena).await {
                     Ok(packet) => packet,
                     Err(End::Reset(code)) => {
                         sleep(REASON_DELAY).await;
@@ -386,6 +400,7 @@ async fn read(
     mut dues: mpsc::UnboundedReceiver<Due>,
     inbox: &Inbox<Item>,
     peer: usize,
+    arena: &Arena,
 ) -> Result<Packet<Item>, End> {
     // Dues whose frames have not come, or the number of frames that came before their dues.
     let mut waiting: VecDeque<Due> = VecDeque::new();
@@ -426,7 +441,7 @@ async fn read(
             Some(_) => {}
             None => ahead += 1,
         }
-        let bytes = inlet.bytes(length).await?;
+        let bytes = inlet.bytes(length, arena).await?;
         inbox.post(peer, Packet::Data((kind, bytes)));
     }
 }

@@ -21,6 +21,7 @@ use quinn::{ConnectionError, ReadError, RecvStream, SendStream};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::Arena;
 use crate::link::REASON;
 
 const MAGIC: [u8; 4] = *b"TCT1";
@@ -229,7 +230,7 @@ impl Inlet {
     }
 
     /// Reads exactly `length` bytes; the caller has checked that this much may be stored.
-    pub(super) async fn bytes(&mut self, length: usize) -> Result<Bytes, End> {
+    pub(super) async fn bytes(&mut self, length: usize, arena: &Arena) -> Result<Bytes, End> {
         if length == 0 {
             return Ok(Bytes::new());
         }
@@ -239,14 +240,18 @@ impl Inlet {
         if self.chunks.front().is_some_and(|chunk| chunk.len() >= length) {
             return Ok(self.pull(length).unwrap_or_default());
         }
-        let mut bytes = BytesMut::with_capacity(length);
-        while bytes.len() < length {
-            match self.pull(length - bytes.len()) {
-                Some(part) => bytes.extend_from_slice(&part),
+        let mut buffer = arena.take(length);
+        let mut filled = 0;
+        while filled < length {
+            match self.pull(length - filled) {
+                Some(part) => {
+                    buffer.bytes_mut()[filled..filled + part.len()].copy_from_slice(&part);
+                    filled += part.len();
+                }
                 None => self.fill().await?,
             }
         }
-        Ok(bytes.freeze())
+        Ok(buffer.freeze())
     }
 }
 

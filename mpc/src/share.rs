@@ -1,0 +1,95 @@
+//! [`Share`]: one party's components of a column, in memory of its own or in a frame.
+
+use std::ops::{Deref, DerefMut};
+
+use bytes::Bytes;
+use tacit_net::{Arena, Buffer};
+use zerocopy::FromBytes;
+
+/// One party's components of a column.
+///
+/// # Security
+/// Buffers come from an arena that wipes them; there is no `Debug`.
+pub struct Share(pub(crate) Vec<Component>);
+
+/// One component of a share.
+pub(crate) enum Component {
+    Own(Buffer),
+    /// A whole frame that went out or came in: what a product sends is one of its components, and
+    /// what it receives another one.
+    Frame(Bytes),
+}
+
+impl Component {
+    /// A frame as it lies there, or copied if it cannot be seen as words.
+    pub(crate) fn frame(frame: Bytes) -> Self {
+        if cfg!(target_endian = "little") && <[u64]>::ref_from_bytes(&frame).is_ok() {
+            return Self::Frame(frame);
+        }
+        let mut copy = Arena::default().take(frame.len());
+        crate::words::get(&frame, &mut copy);
+        Self::Own(copy)
+    }
+
+    /// Bytes of a frame; 0 for memory of its own.
+    pub(crate) fn moved(&self) -> usize {
+        match self {
+            Self::Own(_) => 0,
+            Self::Frame(frame) => frame.len(),
+        }
+    }
+}
+
+impl Deref for Component {
+    type Target = [u64];
+
+    fn deref(&self) -> &[u64] {
+        match self {
+            Self::Own(buffer) => buffer,
+            Self::Frame(frame) => <[u64]>::ref_from_bytes(frame).unwrap_or_default(),
+        }
+    }
+}
+
+impl DerefMut for Component {
+    /// A frame has other readers: it is copied before it is written.
+    fn deref_mut(&mut self) -> &mut [u64] {
+        if let Self::Frame(_) = self {
+            let mut copy = Arena::default().take(8 * self.len());
+            copy.copy_from_slice(self);
+            *self = Self::Own(copy);
+        }
+        match self {
+            Self::Own(buffer) => buffer,
+            Self::Frame(_) => &mut [],
+        }
+    }
+}
+
+impl AsMut<[u64]> for Component {
+    fn as_mut(&mut self) -> &mut [u64] {
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_is_seen_as_words_wherever_it_lies_and_copied_when_written() {
+        let bytes = Bytes::from_owner(Arena::default().take(24).freeze());
+        for shift in [0, 1] {
+            let mut wide = Arena::default().take(32);
+            wide.bytes_mut()[shift..shift + 16]
+                .copy_from_slice(&[1, 0, 0, 0, 0, 0, 0, 0].repeat(2));
+            let frame = wide.freeze().slice(shift..shift + 16);
+            let mut component = Component::frame(frame.clone());
+            assert_eq!(component[..], [1, 1]);
+            component[0] = 5;
+            assert_eq!(component[..], [5, 1]);
+            assert_eq!(frame[0], 1);
+        }
+        drop(bytes);
+    }
+}
