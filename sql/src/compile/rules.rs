@@ -202,7 +202,7 @@ impl Rules<'_> {
     /// An aggregate, with the rows that contribute and the values that its argument takes.
     fn subject(&mut self, aggregate: &Aggregate) -> Result<Subject> {
         let argument = aggregate.argument.clone();
-        let mut rows = Rows::of(aggregate.filter.as_ref(), argument.as_ref(), self.schema)?;
+        let rows = Rows::of(aggregate.filter.as_ref(), argument.as_ref(), self.schema)?;
         let filtered = |call: String| match &aggregate.filter {
             Some(filter) => {
                 Ok::<_, Refusal>(format!("{call} FILTER (WHERE {})", text::sql(filter)?))
@@ -266,12 +266,7 @@ impl Rules<'_> {
             match self.summands(expr, aggregate)? {
                 Summands::Constants(all) if all.len() <= 2 => values = Some(all),
                 Summands::Constants(all) => constants = all,
-                Summands::Added(by_path, all) => {
-                    added = by_path;
-                    if aggregate.function == Function::Sum {
-                        rows = all;
-                    }
-                }
+                Summands::Added(by_path) => added = by_path,
             }
         }
         if let Some(step) = self.disclosure.rounding {

@@ -22,8 +22,8 @@ type Result<T, E = Refusal> = std::result::Result<T, E>;
 pub(super) enum Summands {
     /// One of these constants in each row: the sum encodes how often each occurs.
     Constants(Vec<ScalarValue>),
-    /// Values over the rows of each path, and all rows together.
-    Added(Vec<Added>, Rows),
+    /// Values over the rows of each path, and over all rows that add something.
+    Added(Vec<Added>),
 }
 
 impl Rules<'_> {
@@ -51,9 +51,8 @@ impl Rules<'_> {
         for path in &adding {
             added.push(Added { rows: rows(path)?, read: columns(&path.value) });
         }
-        if let [one] = added.as_slice() {
-            let all = one.rows.clone();
-            return Ok(Summands::Added(added, all));
+        if added.len() == 1 || idle.is_empty() {
+            return Ok(Summands::Added(added));
         }
         // All rows that add something: those of no idle path.
         let mut all = Rows::of(filter, Some(argument), self.schema)?;
@@ -61,10 +60,8 @@ impl Rules<'_> {
             all = all.and([choices.not(&all_of(&path.conditions))])?;
         }
         let read: BTreeSet<String> = added.iter().flat_map(|one| one.read.clone()).collect();
-        if !idle.is_empty() {
-            added.push(Added { rows: all.clone(), read });
-        }
-        Ok(Summands::Added(added, all))
+        added.push(Added { rows: all, read });
+        Ok(Summands::Added(added))
     }
 
     /// Refuses values that are computed from text; the values of an argument that computes few

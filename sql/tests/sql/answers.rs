@@ -39,6 +39,8 @@ async fn answers_are_in_the_order_of_the_pooled_answer() {
         "SELECT * FROM (SELECT ward, COUNT(*) AS n FROM encounters GROUP BY ward) AS t \
          WHERE n > 10 ORDER BY ward DESC LIMIT 3 OFFSET 1",
         "SELECT COUNT(*) FROM encounters",
+        "SELECT sex, SUM(coalesce(delta, 0)) AS a, SUM(CASE WHEN delta > 3 THEN los ELSE 0 END) AS b \
+         FROM encounters WHERE delta IS NULL GROUP BY sex ORDER BY sex",
         "SELECT COUNT(*), SUM(los), COUNT(age), COUNT(CASE WHEN age > 64 THEN 1 END) \
          FROM encounters WHERE sex = 'nobody'",
         "SELECT ward FROM encounters GROUP BY ward ORDER BY ward",
