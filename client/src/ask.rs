@@ -33,6 +33,10 @@ const MEET: Duration = Duration::from_secs(6);
 /// How long a party may compute in one round.
 const ROUND: Duration = Duration::from_mins(1);
 
+/// How often those that have accepted hear that the others are still awaited; they give up after a
+/// minute of silence.
+const WORD: Duration = Duration::from_secs(15);
+
 /// How often the caller's switch is looked at.
 const TICK: Duration = Duration::from_millis(50);
 
@@ -50,6 +54,8 @@ struct Question<'a> {
     epochs: Vec<Option<u64>>,
     reports: Vec<Option<SiteReport>>,
     cancel: &'a Cancel,
+    /// When the parties last heard that this side waits.
+    word: Instant,
 }
 
 /// Asks, waits, checks and releases.
@@ -79,6 +85,7 @@ pub(crate) fn ask(
         epochs,
         reports: vec![None; session.parties.len()],
         cancel,
+        word: begin,
     };
     question.gather(progress)?;
     let epochs: Vec<u64> = question.epochs.iter().map(|epoch| epoch.unwrap_or_default()).collect();
@@ -294,6 +301,10 @@ impl Question<'_> {
         if self.cancel.is_cancelled() {
             self.talk.tell_all(&Request::Cancel);
             return Err(Error::Cancelled);
+        }
+        if self.word.elapsed() >= WORD {
+            self.word = Instant::now();
+            self.talk.tell_all(&Request::Waiting);
         }
         let Some((index, event)) = self.talk.next(TICK) else { return Ok(None) };
         self.note(index, &event);

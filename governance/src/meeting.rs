@@ -91,7 +91,9 @@ mod tests {
         let restarted = Agreement { epoch: 99, ..agreement(1) };
         assert_eq!(differs(&encode(&restarted).unwrap(), 1), "restart epoch");
         assert_eq!(differs(&encode_as(7, &agreement(1)).unwrap(), 1), "protocol version");
-        let senseless = ours.meet(1, &epochs, &[1, 0, 0, 0, 255]).unwrap_err();
+        let senseless = ours
+            .meet(1, &epochs, &[&PROTOCOL_VERSION.to_le_bytes()[..], &[255]].concat())
+            .unwrap_err();
         assert_eq!(senseless.code, Code::Message);
     }
 

@@ -37,13 +37,13 @@ pub struct Receipts {
     length: u64,
     sequence: u64,
     last: Digest,
-    /// Queries by day, analyst and session.
+    /// Queries by day, study and analyst, and session.
     sessions: Sessions,
     note: Option<String>,
     broken: bool,
 }
 
-type Sessions = BTreeMap<Date, HashMap<String, HashMap<String, Asked>>>;
+type Sessions = BTreeMap<Date, HashMap<(Digest, String), HashMap<String, Asked>>>;
 
 /// What was asked under one session.
 #[derive(Default)]
@@ -147,34 +147,58 @@ impl Receipts {
         self.note.as_deref()
     }
 
-    /// Queries of an analyst on the day (UTC) of `now`, from the receipts on disk: each counts
-    /// once, whether it was released, failed (before or after its release) or was cancelled; what
+    /// Queries of an analyst of a study on the day (UTC) of `now`, from the receipts on disk. Within
+    /// a study, whose digest it is, a name stands for one key. Each counts once, whether it was released, failed (before or after its release) or was cancelled; what
     /// the site refused does not count. A session that is used again is another query. Queries that
     /// still run have no receipt yet: the caller adds them. The last few days are kept.
-    pub fn queries_on(&self, analyst: &str, now: Timestamp) -> u64 {
+    pub fn queries_on(&self, study: Digest, analyst: &str, now: Timestamp) -> u64 {
         self.sessions
             .get(&day_of(now))
-            .and_then(|analysts| analysts.get(analyst))
+            .and_then(|analysts| analysts.get(&(study, analyst.to_owned())))
             .map_or(0, |sessions| sessions.values().map(|asked| asked.queries).sum())
     }
 
-    /// Refuses to write into a file that was deleted under us.
+    /// Refuses to write into a file that no longer lies where the receipts are looked for.
     fn still_there(&self) -> io::Result<()> {
         #[cfg(unix)]
         {
             use std::os::unix::fs::MetadataExt;
-            if self.file.metadata()?.nlink() == 0 {
-                return Err(io::Error::other("the file was deleted; restart the site"));
+            let ours = self.file.metadata()?;
+            let gone = |what: &str| Err(io::Error::other(format!("{what}; restart the site")));
+            let there = match std::fs::metadata(&self.path) {
+                Ok(there) => there,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    return gone("the file was deleted or moved away");
+                }
+                Err(error) => return Err(error),
+            };
+            if (ours.dev(), ours.ino()) != (there.dev(), there.ino()) {
+                return gone("another file was put in its place");
             }
         }
         Ok(())
     }
 
+    /// Writes what was torn off into a new file beside the receipts; none is overwritten.
+    fn keep_aside(&self, torn: &[u8]) -> Result<PathBuf> {
+        for time in 0_u64.. {
+            let mut name = self.path.file_name().unwrap_or_default().to_owned();
+            name.push(format!(".torn-{}", self.sequence));
+            if time > 0 {
+                name.push(format!("-{time}"));
+            }
+            let aside = self.path.with_file_name(name);
+            match files::create(&aside, torn, 0o600) {
+                Ok(()) => return Ok(aside),
+                Err(Error::Exists(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(Error::io("create", &self.path)(io::Error::other("no name is free beside it")))
+    }
+
     fn move_aside(&mut self, torn: &[u8]) -> Result<()> {
-        let mut name = self.path.file_name().unwrap_or_default().to_owned();
-        name.push(format!(".torn-{}", self.sequence));
-        let aside = self.path.with_file_name(name);
-        files::replace(&aside, torn, 0o600)?;
+        let aside = self.keep_aside(torn)?;
         let io = |doing| Error::io(doing, &self.path);
         self.file.set_len(self.length).map_err(io("write"))?;
         self.file.seek(io::SeekFrom::Start(self.length)).map_err(io("write"))?;
@@ -312,7 +336,7 @@ fn remember(sessions: &mut Sessions, record: &Record) {
     }
     let Some(day) = record.day() else { return };
     let analysts = sessions.entry(day).or_default();
-    let known = analysts.entry(record.analyst.clone()).or_default();
+    let known = analysts.entry((record.study, record.analyst.clone())).or_default();
     let asked = known.entry(record.session.clone()).or_default();
     let released = record.outcome == Outcome::Released;
     // A failure after a release is the end of the same query.
@@ -350,10 +374,10 @@ mod tests {
     use super::*;
 
     /// Receipts whose file takes no bytes.
-    fn over(file: File) -> Receipts {
+    fn over(path: &str, options: &OpenOptions) -> Receipts {
         Receipts {
-            path: PathBuf::from("receipts.jsonl"),
-            file,
+            path: PathBuf::from(path),
+            file: options.open(path).unwrap(),
             length: 0,
             sequence: 0,
             last: Digest([0; 32]),
@@ -367,16 +391,17 @@ mod tests {
     fn a_full_disk_or_a_read_only_file_is_a_typed_error_and_nothing_is_recorded() {
         let record = Record::new(Timestamp::UNIX_EPOCH, &[0; 32], "analyst", Outcome::Released);
         // Every write to this device fails as on a full disk.
-        let full = OpenOptions::new().append(true).open("/dev/full").unwrap();
-        let read_only = File::open("/dev/null").unwrap();
-        for file in [full, read_only] {
-            let mut receipts = over(file);
+        let (mut full, mut read_only) = (OpenOptions::new(), OpenOptions::new());
+        for (path, options) in
+            [("/dev/full", full.append(true)), ("/dev/null", read_only.read(true))]
+        {
+            let mut receipts = over(path, options);
             let error = receipts.append(&record).unwrap_err();
             assert!(matches!(error, Error::Io { doing: "write", .. }), "{error}");
             assert_eq!((receipts.count(), receipts.last()), (0, Digest([0; 32])));
-            assert_eq!(receipts.queries_on("analyst", Timestamp::UNIX_EPOCH), 0);
+            assert_eq!(receipts.queries_on(Digest([0; 32]), "analyst", Timestamp::UNIX_EPOCH), 0);
             let again = receipts.append(&record).unwrap_err().to_string();
-            assert!(again.contains("cannot write receipts.jsonl"), "{again}");
+            assert!(again.contains(&format!("cannot write {path}")), "{again}");
         }
     }
 }

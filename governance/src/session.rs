@@ -14,7 +14,7 @@ use tacit_plan::Digest;
 use crate::{Error, Result};
 
 /// Version of the messages and of the order of steps. It is compared, not the release.
-pub const PROTOCOL_VERSION: u32 = 1;
+pub const PROTOCOL_VERSION: u32 = 2;
 
 /// Longest message, in bytes.
 pub const LARGEST_MESSAGE: usize = 256 << 10;
@@ -41,6 +41,9 @@ pub enum Request {
     Cancel,
     /// Say what time it is and which study is served.
     Clock(ClockRequest),
+    /// The query of this stream still waits for other parties: say nothing, and do not give up.
+    /// Said every few seconds until [`Request::Start`].
+    Waiting,
 }
 
 /// A question.

@@ -32,6 +32,8 @@ struct Inbox {
 #[derive(Default)]
 struct State {
     epochs: Option<Vec<u64>>,
+    /// When the analyst's program last said anything.
+    heard: Option<Instant>,
     over: Option<Failure>,
     closed: bool,
 }
@@ -70,17 +72,16 @@ impl Asker {
     /// Waits until the analyst's program says that every party has accepted.
     ///
     /// # Errors
-    /// As [`Asker::wanted`]; late after `patience`.
-    pub fn start(&self, patience: Duration) -> Result<Vec<u64>, Failure> {
-        let end = Instant::now() + patience;
+    /// As [`Asker::wanted`]; late after `patience`, or after a `silence`.
+    pub fn start(&self, patience: Duration, silence: Duration) -> Result<Vec<u64>, Failure> {
+        let begin = Instant::now();
         loop {
             self.wanted()?;
             let mut state = self.inbox.lock();
             if let Some(epochs) = state.epochs.take() {
                 return Ok(epochs);
             }
-            if Instant::now() >= end {
-                let what = format!("the analyst did not start within {} s", patience.as_secs());
+            if let Some(what) = late(begin, state.heard, patience, silence) {
                 return Err(Failure::new(Code::Cancelled, what));
             }
             let _ = self.inbox.changed.wait_timeout(state, TICK);
@@ -100,6 +101,21 @@ impl Inbox {
     }
 }
 
+/// Whether a wait that began at `begin` is over, with what was last heard since.
+fn late(
+    begin: Instant,
+    heard: Option<Instant>,
+    patience: Duration,
+    silence: Duration,
+) -> Option<String> {
+    let quiet = heard.map_or(begin, |heard| heard.max(begin)).elapsed();
+    if quiet >= silence {
+        return Some(format!("the analyst's program said nothing for {} s", silence.as_secs()));
+    }
+    let over = begin.elapsed() >= patience;
+    over.then(|| format!("the analyst did not start within {} s", patience.as_secs()))
+}
+
 fn watch(conversation: &Conversation, inbox: &Inbox) {
     let over = |failure: Failure| {
         inbox.lock().over.get_or_insert(failure);
@@ -115,11 +131,35 @@ fn watch(conversation: &Conversation, inbox: &Inbox) {
                     inbox.lock().epochs.get_or_insert(epochs);
                     inbox.changed.notify_all();
                 }
+                Ok(Request::Waiting) => inbox.lock().heard = Some(Instant::now()),
                 Ok(Request::Cancel) => return cancelled("the analyst called the query off"),
                 Ok(_) => return over(Failure::new(Code::Message, "one question at a time")),
                 Err(error) => return over(Failure::new(Code::Message, error.to_string())),
             },
             Err(_) => return cancelled("the analyst's program is gone"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_silent_analyst_has_given_up_long_before_a_waiting_one() {
+        let now = Instant::now();
+        let ago = |seconds| now.checked_sub(Duration::from_secs(seconds)).unwrap();
+        let (patience, silence) = (Duration::from_secs(300), Duration::from_secs(60));
+        let over = |begin, heard| late(begin, heard, patience, silence);
+        assert_eq!(over(ago(10), None), None);
+        assert!(over(ago(61), None).unwrap().contains("said nothing for 60 s"));
+        assert_eq!(over(ago(200), Some(ago(15))), None);
+        assert!(over(ago(200), Some(ago(90))).is_some());
+        assert!(over(ago(301), Some(now)).unwrap().contains("within 300 s"));
+        assert_eq!(
+            over(now, Some(ago(90))),
+            None,
+            "what was said before does not count against it"
+        );
     }
 }

@@ -5,12 +5,12 @@
 //! place of the day.
 
 use std::{
-    collections::HashSet,
+    collections::HashMap,
     path::Path,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use tacit_governance::{Outcome, Receipts, Record, Result, Timestamp};
+use tacit_governance::{Receipts, Record, Result, Timestamp};
 use tacit_plan::Digest;
 
 /// The receipts, and the queries that still run.
@@ -18,8 +18,42 @@ pub(crate) struct Book(Mutex<Inside>);
 
 struct Inside {
     receipts: Receipts,
-    /// Analyst and session.
-    running: HashSet<(String, [u8; 32])>,
+    /// With whether it counts by its receipt already.
+    running: HashMap<Asked, bool>,
+}
+
+/// One query of an analyst. Within a study a name stands for one key.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Asked {
+    pub study: Digest,
+    pub analyst: String,
+    pub session: [u8; 32],
+}
+
+/// A query that runs. However it ends, even by a panic, it runs no more when this is dropped.
+pub(crate) struct Held<'a> {
+    book: &'a Book,
+    asked: Asked,
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.book.inside().running.remove(&self.asked);
+    }
+}
+
+impl Held<'_> {
+    /// Appends a record of this query, synced to disk; returns the hash of its line. From now on
+    /// the query counts by its receipt.
+    ///
+    /// # Errors
+    /// If it is not on disk: then nothing may be released.
+    pub fn append(&self, record: &Record) -> Result<Digest> {
+        let mut inside = self.book.inside();
+        let hash = inside.receipts.append(record)?;
+        inside.running.insert(self.asked.clone(), true);
+        Ok(hash)
+    }
 }
 
 impl Book {
@@ -29,53 +63,41 @@ impl Book {
         if let Some(note) = receipts.note() {
             tracing::warn!("{note}");
         }
-        Ok(Self(Mutex::new(Inside { receipts, running: HashSet::new() })))
+        Ok(Self(Mutex::new(Inside { receipts, running: HashMap::new() })))
     }
 
-    /// Takes one of the analyst's queries of the day, if `per_day` has one left.
+    /// Takes one of the analyst's queries of the day in this study, if `per_day` has one left.
     ///
     /// # Errors
     /// Why not, for the analyst.
     pub fn debit(
         &self,
-        analyst: &str,
-        session: [u8; 32],
+        asked: Asked,
         per_day: Option<u64>,
         now: Timestamp,
-    ) -> Result<(), String> {
+    ) -> Result<Held<'_>, String> {
         let mut inside = self.inside();
-        if !inside.running.insert((analyst.to_owned(), session)) {
+        if inside.running.contains_key(&asked) {
             return Err("this session is known already".to_owned());
         }
-        let running = inside.running.iter().filter(|(name, _)| name == analyst).count() as u64;
-        let used = inside.receipts.queries_on(analyst, now) + running - 1;
-        match per_day {
-            Some(limit) if used >= limit => {
-                inside.running.remove(&(analyst.to_owned(), session));
-                Err(format!("{analyst} has asked {used} of {limit} queries today (UTC)"))
-            }
-            _ => Ok(()),
+        let (study, analyst) = (asked.study, asked.analyst.as_str());
+        let unwritten = inside.running.iter().filter(|(other, written)| {
+            !**written && other.study == study && other.analyst == analyst
+        });
+        let used = inside.receipts.queries_on(study, analyst, now) + unwritten.count() as u64;
+        if let Some(limit) = per_day.filter(|&limit| used >= limit) {
+            return Err(format!("{analyst} has asked {used} of {limit} queries today (UTC)"));
         }
+        inside.running.insert(asked.clone(), false);
+        Ok(Held { book: self, asked })
     }
 
-    /// Appends a record, synced to disk; returns the hash of its line. From now on the query counts
-    /// by its receipt.
+    /// Appends the record of a question that holds no place, synced to disk.
     ///
     /// # Errors
-    /// If it is not on disk: then nothing may be released.
-    pub fn append(&self, record: &Record, session: [u8; 32]) -> Result<Digest> {
-        let mut inside = self.inside();
-        let hash = inside.receipts.append(record)?;
-        // A refused question never held a place; another one of this session may.
-        if !matches!(record.outcome, Outcome::Refused { .. }) {
-            inside.running.remove(&(record.analyst.clone(), session));
-        }
-        Ok(hash)
-    }
-
-    /// Forgets a query that ended without a receipt.
-    pub fn forget(&self, analyst: &str, session: [u8; 32]) {
-        self.inside().running.remove(&(analyst.to_owned(), session));
+    /// If it is not on disk.
+    pub fn append(&self, record: &Record) -> Result<Digest> {
+        self.inside().receipts.append(record)
     }
 
     fn inside(&self) -> MutexGuard<'_, Inside> {
@@ -85,29 +107,73 @@ impl Book {
 
 #[cfg(test)]
 mod tests {
+    use tacit_governance::Outcome;
+
     use super::*;
+
+    fn asked(analyst: &str, session: u8) -> Asked {
+        Asked { study: Digest([7; 32]), analyst: analyst.to_owned(), session: [session; 32] }
+    }
+
+    fn record(asked: &Asked, outcome: Outcome) -> Record {
+        let mut record = Record::new(Timestamp::now(), &asked.session, &asked.analyst, outcome);
+        record.study = asked.study;
+        record
+    }
+
+    fn open() -> (tempfile::TempDir, Book) {
+        let folder = tempfile::tempdir().unwrap();
+        let book = Book::open(&folder.path().join("receipts.jsonl")).unwrap();
+        (folder, book)
+    }
 
     #[test]
     fn a_query_counts_while_it_runs_and_once_when_it_is_done() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("receipts.jsonl");
+        let (folder, book) = open();
         let now = Timestamp::now();
-        let book = Book::open(&path).unwrap();
-        book.debit("a", [1; 32], Some(2), now).unwrap();
-        book.debit("a", [2; 32], Some(2), now).unwrap();
-        assert!(book.debit("a", [3; 32], Some(2), now).is_err());
-        assert!(book.debit("a", [1; 32], None, now).is_err());
-        let record = Record::new(now, &[1; 32], "a", Outcome::Released);
-        book.append(&record, [1; 32]).unwrap();
-        assert!(book.debit("a", [3; 32], Some(2), now).is_err());
-        book.debit("b", [3; 32], Some(1), now).unwrap();
+        let first = book.debit(asked("a", 1), Some(2), now).unwrap();
+        let second = book.debit(asked("a", 2), Some(2), now).unwrap();
+        assert!(book.debit(asked("a", 3), Some(2), now).is_err());
+        assert!(book.debit(asked("a", 1), None, now).is_err());
+        first.append(&record(&asked("a", 1), Outcome::Released)).unwrap();
+        assert!(book.debit(asked("a", 3), Some(2), now).is_err());
+        drop(first);
+        let _other = book.debit(asked("b", 3), Some(1), now).unwrap();
         let refused = Outcome::Refused { reason: "this session is known already".into() };
-        book.append(&Record::new(now, &[2; 32], "a", refused), [2; 32]).unwrap();
-        let again = book.debit("a", [3; 32], Some(2), now);
+        book.append(&record(&asked("a", 2), refused)).unwrap();
+        let again = book.debit(asked("a", 3), Some(2), now);
         assert!(again.is_err(), "a refusal gave back what a running query holds");
+        drop((again, second, _other));
         drop(book);
-        let book = Book::open(&path).unwrap();
-        book.debit("a", [4; 32], Some(2), now).unwrap();
-        assert!(book.debit("a", [5; 32], Some(2), now).is_err());
+        let book = Book::open(&folder.path().join("receipts.jsonl")).unwrap();
+        let _held = book.debit(asked("a", 4), Some(2), now).unwrap();
+        assert!(book.debit(asked("a", 5), Some(2), now).is_err());
+    }
+
+    #[test]
+    fn a_query_whose_thread_panics_gives_its_place_back() {
+        let (_folder, book) = open();
+        let now = Timestamp::now();
+        let died = std::thread::scope(|scope| {
+            let query = scope.spawn(|| {
+                let _held = book.debit(asked("a", 1), Some(1), now).unwrap();
+                panic!("in the middle of a query");
+            });
+            query.join().is_err()
+        });
+        assert!(died);
+        book.debit(asked("a", 1), Some(1), now).unwrap();
+    }
+
+    #[test]
+    fn every_study_counts_its_own_queries() {
+        let (_folder, book) = open();
+        let now = Timestamp::now();
+        let held = book.debit(asked("a", 1), Some(1), now).unwrap();
+        held.append(&record(&asked("a", 1), Outcome::Released)).unwrap();
+        drop(held);
+        let elsewhere = Asked { study: Digest([8; 32]), ..asked("a", 2) };
+        assert!(book.debit(asked("a", 2), Some(1), now).is_err());
+        book.debit(elsewhere, Some(1), now).unwrap();
     }
 }

@@ -13,6 +13,9 @@
 //! [refuse]                        # what this site never takes part in
 //! statistics = ["avg"]
 //! columns = ["encounters.weight"]
+//!
+//! [limits]                        # all optional; see [`Limits`]
+//! memory_mib = 4096
 //! ```
 //!
 //! Relative paths start at the folder of the file. Unknown fields are refused. A dealer writes the
@@ -29,7 +32,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use tacit_sql::Source;
 
-use crate::{Error, Result};
+use crate::{Error, Limits, Result};
 
 /// Joint sessions that the lead runs at once; each takes a thread and its columns in memory.
 const MAX_SESSIONS: usize = 8;
@@ -77,6 +80,9 @@ pub struct Config {
     /// What this site never takes part in.
     #[serde(default, skip_serializing_if = "Refuse::is_empty")]
     pub refuse: Refuse,
+    /// What one question, and one analyst, may take of this machine.
+    #[serde(default, skip_serializing_if = "Limits::is_default")]
+    pub limits: Limits,
     /// Further studies that the same process serves.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub also: Vec<Serving>,
@@ -167,6 +173,7 @@ impl Config {
                 return Err(format!("{name} = {value}: it must be from 1 to 256"));
             }
         }
+        config.limits.sound()?;
         let place = |path: &mut PathBuf| *path = folder.join(&*path);
         place(&mut config.study);
         place(&mut config.key);
@@ -241,7 +248,15 @@ mod tests {
 
     #[test]
     fn no_sessions_at_all_is_refused() {
-        let text = format!("{SMALL}max_sessions = 0\n");
-        assert!(Config::parse(&text, Path::new("")).is_err());
+        for text in ["max_sessions = 0\n", "[limits]\nconversations = 0\n"] {
+            assert!(Config::parse(&format!("{SMALL}{text}"), Path::new("")).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn limits_that_are_not_written_are_the_defaults() {
+        let text = format!("{SMALL}[limits]\nmemory_mib = 512\n");
+        let config = Config::parse(&text, Path::new("")).unwrap();
+        assert_eq!(config.limits, Limits { memory_mib: 512, ..Limits::default() });
     }
 }

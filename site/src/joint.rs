@@ -141,9 +141,9 @@ impl Gate<'_> {
     fn check(&mut self, step: &Step) -> Result<(), Failure> {
         let joint = self.joint;
         joint.asker.wanted()?;
-        // A party that only enters has no say once its shares are out, so its receipt comes first.
-        let computes = joint.job.roster.place(joint.job.me()).is_some();
-        if self.receipt.is_none() && (step.opens || !computes) {
+        // A party that opens nothing itself has no say once its shares are out, so its receipt comes
+        // first.
+        if self.receipt.is_none() && (step.opens || !joint.job.opens) {
             self.receipt = Some(self.write()?);
         }
         if self.told.is_none_or(|told| told.elapsed() >= REPORT) {
@@ -163,7 +163,8 @@ impl Gate<'_> {
         self.joint.notes.write(Some(job), Some(&ledger), Outcome::Released).map_err(|error| {
             tracing::error!(%error, "the receipt could not be written; nothing is released");
             let me = job.session.name(job.me());
-            let what = format!("the receipt at {me} could not be written ({error})");
+            let what =
+                format!("the receipt at {me} could not be written; its operator's log says why");
             Failure::new(Code::Receipt, what).by(me)
         })
     }

@@ -10,11 +10,12 @@
 //!    all sites in the order of the study, then the dealer if the engine needs one. It sends `Ask`:
 //!    study digest, version, SQL text, engine.
 //! 2. Every party decides **for itself**: is the key at the other end of the TLS connection an
-//!    analyst's of this study, is the study valid today, does the local deny list or the daily
-//!    quota forbid it? It compiles the text itself, builds, lowers, prices and digests the circuit,
+//!    analyst's of this study, is the study valid today, do the local deny list, the limits of
+//!    `site.toml` or the daily quota forbid it? It compiles the text itself, builds, lowers, prices and digests the circuit,
 //!    and runs the local part on its own rows. Local parts are limited at each site, and nothing is
 //!    held while another site is waited for. It answers `Accepted` with its `Agreement` (digests of
 //!    study, plan and circuit, engine, version, parties, restart epoch), or `Refused` with a code.
+//!    An analyst that says neither `Start` nor `Waiting` for a minute has given up.
 //! 3. When all have accepted, the analyst's program compares the agreements with its own and sends
 //!    `Start`, with the restart epochs of all, to the **lead**: the first compute site. The lead
 //!    alone limits how many joint computations run, says `Queued` while this one waits, and
@@ -44,7 +45,9 @@ mod config;
 mod epoch;
 mod error;
 mod failure;
+mod guests;
 mod joint;
+mod limits;
 mod places;
 mod query;
 mod record;
@@ -54,6 +57,7 @@ mod service;
 
 pub use config::{Config, Refuse, Serving};
 pub use error::{Error, Result};
+pub use limits::Limits;
 pub use service::{Ready, Serves, Site};
 pub use tacit_sql::Source;
 

@@ -18,24 +18,35 @@ use crate::{
     service::Shared,
 };
 
-/// How long a party that has accepted waits for the start: other sites may still run their local
-/// part, and the query may wait at the lead.
+/// How long a party that has accepted waits for the start at most: other sites may still run their
+/// local part, and the query may wait at the lead.
 const PATIENCE: Duration = Duration::from_hours(1);
+
+/// How long it waits for a word of the analyst's program, which says that it still waits.
+const SILENCE: Duration = Duration::from_mins(1);
 
 /// Answers one question of `analyst` to the end.
 pub(crate) fn answer(shared: &Shared, served: &Served, analyst: &Party, ask: &Ask, asker: &Asker) {
-    let notes = Notes::new(&shared.book, served, ask, analyst);
+    let mut notes = Notes::new(&shared.book, served, ask, analyst);
     let session = Digest(ask.session).short();
     let considered = if ask.sql.len() > LARGEST_SQL {
         let what =
             format!("the question has {} bytes; at most {LARGEST_SQL} are read", ask.sql.len());
         Err(Failure::new(Code::Query, what))
     } else {
-        served.consider(ask, analyst, shared.epoch, &shared.book)
+        // To compile takes a core, so it waits its turn.
+        let place = shared.compiling.take(|_| asker.wanted()).map_err(no_place);
+        place.and_then(|_place| {
+            served.consider(ask, analyst, shared.epoch, shared.guests.limits(), &shared.book)
+        })
     };
     let job = match considered {
-        Ok(job) => job,
+        Ok((job, held)) => {
+            notes.held = held;
+            job
+        }
         Err(failure) => {
+            shared.guests.refused(*analyst.key.as_bytes(), Instant::now());
             tracing::info!(%session, analyst = %analyst.name, code = %failure.code, "refused");
             if !ask.dry_run {
                 let reason = format!("{}: {}", failure.code, failure.message);
@@ -61,12 +72,14 @@ pub(crate) fn answer(shared: &Shared, served: &Served, analyst: &Party, ask: &As
         Err(failure) => {
             tracing::warn!(%session, code = %failure.code, culprit = ?failure.culprit, "failed");
             let outcome = match failure.code {
-                Code::Cancelled => Outcome::Cancelled,
+                Code::Cancelled => {
+                    shared.guests.refused(*analyst.key.as_bytes(), Instant::now());
+                    Outcome::Cancelled
+                }
                 code => Outcome::Failed { reason: format!("{code}: {}", failure.message) },
             };
             if let Err(error) = notes.write(Some(&job), None, outcome) {
                 tracing::error!(%error, "the receipt of a failure could not be written");
-                notes.forget();
             }
             asker.tell(&Reply::Failed(failure));
         }
@@ -88,7 +101,7 @@ fn take_part(
     let inputs = local(shared, served, job, asker)?;
     let local = begin.elapsed().as_secs_f64();
     asker.tell(&accepted(job));
-    let epochs = asker.start(PATIENCE)?;
+    let epochs = asker.start(PATIENCE, SILENCE)?;
     if epochs.len() != job.session.parties.len() || epochs[job.me()] != shared.epoch {
         let told = epochs.get(job.me()).copied().unwrap_or_default();
         return Err(Failure::from(Mismatch {
@@ -138,8 +151,11 @@ fn local(
     let Some(tables) = &served.tables else { return Ok(Vec::new()) };
     let _place = shared.local.take(|_| asker.wanted()).map_err(no_place)?;
     asker.tell(&Reply::Progress { phase: Phase::Local, round: 0, rounds: rounds(job) });
+    // Local errors name files and may quote what lies in them: they stay here.
     let failed = |error: &dyn std::fmt::Display| {
-        Failure::new(Code::Data, error.to_string()).by(&served.me.name)
+        tracing::error!(session = %Digest(job.agreement.session).short(), %error, "the local part");
+        let what = "the site's data could not be read; its operator's log says why";
+        Failure::new(Code::Data, what).by(&served.me.name)
     };
     let gone = async {
         let mut ticks = tokio::time::interval(Duration::from_millis(100));

@@ -7,7 +7,7 @@ use tacit_net::Ledger;
 use tacit_plan::Digest;
 
 use crate::{
-    book::Book,
+    book::{Book, Held},
     served::{Job, Served},
 };
 
@@ -17,6 +17,8 @@ pub(crate) struct Notes<'a> {
     served: &'a Served,
     ask: &'a Ask,
     analyst: &'a Party,
+    /// The place of a query that was accepted.
+    pub held: Option<Held<'a>>,
 }
 
 /// This party's share of a bill or ledger, with the same fields.
@@ -29,7 +31,7 @@ struct Cost {
 
 impl<'a> Notes<'a> {
     pub fn new(book: &'a Book, served: &'a Served, ask: &'a Ask, analyst: &'a Party) -> Self {
-        Self { book, served, ask, analyst }
+        Self { book, served, ask, analyst, held: None }
     }
 
     /// Appends a receipt, synced to disk; returns its hash.
@@ -58,12 +60,10 @@ impl<'a> Notes<'a> {
             record.bill = job.bill.parties.get(job.me()).map(billed).and_then(json);
             record.ledger = ledger.map(counted).and_then(json);
         }
-        self.book.append(&record, session)
-    }
-
-    /// The query ended without a receipt.
-    pub fn forget(&self) {
-        self.book.forget(&self.analyst.name, self.ask.session);
+        match &self.held {
+            Some(held) => held.append(&record),
+            None => self.book.append(&record),
+        }
     }
 }
 

@@ -11,7 +11,10 @@ use tacit_plan::{Digest, Plan};
 use tacit_protocols::Parties;
 use tacit_sql::{Context, MAX_DOMAIN, Options, Statement, Tables};
 
-use crate::{Error, Refuse, Result, Serving, book::Book};
+use crate::{
+    Error, Limits, Refuse, Result, Serving,
+    book::{Asked, Book, Held},
+};
 
 /// One study that this process serves.
 pub(crate) struct Served {
@@ -34,6 +37,8 @@ pub(crate) struct Job {
     /// Lowered.
     pub circuit: Circuit,
     pub bill: Bill,
+    /// Whether this party sends anything in a round of openings.
+    pub opens: bool,
     pub agreement: Agreement,
 }
 
@@ -111,15 +116,16 @@ impl Served {
     }
 
     /// Decides about a question: compares version and study, compiles the text, looks at the deny
-    /// list, and prices the circuit. Touches no data. The quota is debited last, and not for a
-    /// rehearsal.
-    pub fn consider(
+    /// list, prices the circuit and compares its bill with `limits`. Touches no data. The quota is
+    /// debited last, and not for a rehearsal.
+    pub fn consider<'a>(
         &self,
         ask: &Ask,
         analyst: &Party,
         epoch: u64,
-        book: &Book,
-    ) -> Result<Job, Failure> {
+        limits: &Limits,
+        book: &'a Book,
+    ) -> Result<(Job, Option<Held<'a>>), Failure> {
         let now = Timestamp::now();
         let differs = |what: &str, ours: String, theirs: String| {
             Failure::from(Mismatch { what: what.to_owned(), ours, theirs })
@@ -145,10 +151,13 @@ impl Served {
             .check(&plan, &analyst.name, &analyst.key.to_string())
             .map_err(fail(Code::Policy))?;
         let job = build(plan, session, me, ask, epoch)?;
-        if !ask.dry_run {
-            book.debit(&analyst.name, ask.session, self.per_day, now).map_err(fail(Code::Quota))?;
+        limits.check(&job.bill, me).map_err(fail(Code::Policy))?;
+        if ask.dry_run {
+            return Ok((job, None));
         }
-        Ok(job)
+        let place = Asked { study: ask.study, analyst: analyst.name.clone(), session: ask.session };
+        let held = book.debit(place, self.per_day, now).map_err(fail(Code::Quota))?;
+        Ok((job, Some(held)))
     }
 
     fn compile(&self, sql: &str) -> Result<Plan, Failure> {
@@ -191,6 +200,11 @@ fn build(
     let written = tacit_protocols::circuit(&plan, &parties).map_err(|error| internal(&error))?;
     let circuit = tacit_protocols::lower(&written, engine.addends(roster.compute.len()));
     let bill = tacit_mpc::bill(&circuit, engine, &roster).map_err(|error| internal(&error))?;
+    let schedule =
+        tacit_mpc::schedule(&circuit, engine, &roster).map_err(|error| internal(&error))?;
+    let opens = schedule.layers.iter().any(|layer| {
+        layer.opens && layer.bytes.iter().any(|(&(from, _), &bytes)| from == me && bytes > 0)
+    });
     let agreement = Agreement {
         version: PROTOCOL_VERSION,
         study: plan.study,
@@ -203,5 +217,5 @@ fn build(
         epoch,
     };
     let plan_digest = agreement.plan;
-    Ok(Job { plan, plan_digest, session, engine, roster, circuit, bill, agreement })
+    Ok(Job { plan, plan_digest, session, engine, roster, circuit, bill, opens, agreement })
 }

@@ -7,11 +7,11 @@ use std::{
         atomic::{AtomicUsize, Ordering},
         mpsc::RecvTimeoutError,
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tacit_governance::{
-    KeyPair, Party, Role, Timestamp,
+    KeyPair, Outcome, Party, Record, Role, Timestamp,
     session::{self, Ask, Clock, ClockRequest, Code, Failure, Mismatch, Reply, Request},
 };
 use tacit_net::quic::{Conversation, Endpoint, Incoming, Options, PublicKey, SecretKey};
@@ -19,7 +19,13 @@ use tacit_plan::Digest;
 use tokio::runtime::Runtime;
 
 use crate::{
-    Config, Error, Result, Shutdown, asker::Asker, book::Book, epoch, places::Places, query,
+    Config, Error, Result, Shutdown,
+    asker::Asker,
+    book::Book,
+    epoch,
+    guests::{Flood, Guests, Visit},
+    places::Places,
+    query,
     served::Served,
 };
 
@@ -50,6 +56,9 @@ pub(crate) struct Shared {
     pub local: Places,
     /// Runs the local parts.
     pub runtime: Runtime,
+    /// Places for compiling questions.
+    pub compiling: Places,
+    pub guests: Arc<Guests>,
     conversations: AtomicUsize,
 }
 
@@ -120,6 +129,8 @@ impl Site {
             joint: Places::new(config.max_sessions, config.max_queue),
             local: Places::new(config.max_local, usize::MAX),
             runtime,
+            compiling: Places::new(config.max_local, MAX_CONVERSATIONS),
+            guests: Guests::new(&config.limits),
             conversations: AtomicUsize::new(0),
         };
         Ok(Self { shared: Arc::new(shared), shutdown: Shutdown::new() })
@@ -159,6 +170,7 @@ impl Site {
         let incoming = self.shared.endpoint.incoming();
         ready(&self.ready());
         while !self.shutdown.is_stopped() {
+            self.tell_floods(false);
             match incoming.recv_timeout(Duration::from_millis(200)) {
                 Ok(incoming) => self.take_up(incoming),
                 Err(RecvTimeoutError::Timeout) => {}
@@ -167,26 +179,52 @@ impl Site {
                 }
             }
         }
-        let end = std::time::Instant::now() + GRACE;
-        while self.shared.conversations.load(Ordering::Acquire) > 0
-            && std::time::Instant::now() < end
-        {
+        self.tell_floods(true);
+        let end = Instant::now() + GRACE;
+        while self.shared.conversations.load(Ordering::Acquire) > 0 && Instant::now() < end {
             std::thread::sleep(Duration::from_millis(20));
         }
         Ok(())
     }
 
+    /// Writes one receipt for each flood of questions that were turned away.
+    fn tell_floods(&self, all: bool) {
+        for Flood { study, analyst, questions } in self.shared.guests.floods(Instant::now(), all) {
+            tracing::warn!(%analyst, questions, "questions were turned away unread");
+            let reason = format!(
+                "busy: {questions} more questions were turned away unread, after too many that \
+                 were refused or called off within a minute"
+            );
+            let outcome = Outcome::Refused { reason };
+            let mut record = Record::new(Timestamp::now(), &[0; 32], &analyst, outcome);
+            record.study = study;
+            if let Err(error) = self.shared.book.append(&record) {
+                tracing::error!(%error, "the receipt of a flood could not be written");
+            }
+        }
+    }
+
     /// Serves one conversation on a thread of its own.
     fn take_up(&self, incoming: Incoming) {
         let count = self.shared.conversations.fetch_add(1, Ordering::AcqRel);
-        let guard = Guard(self.shared.clone());
+        let visit = self.shared.guests.enter(incoming.from.0, Instant::now());
+        let many = visit.is_none();
+        let guard = Guard { shared: self.shared.clone(), _visit: visit };
+        if many {
+            let limit = self.shared.guests.limits().conversations;
+            let busy = format!(
+                "{limit} conversations with this key are open, as many as this party allows \
+                 (limits.conversations in its site.toml)"
+            );
+            return tell(&incoming.conversation, &Reply::Refused(Failure::new(Code::Busy, busy)));
+        }
         if count >= MAX_CONVERSATIONS {
             let busy = Failure::new(Code::Busy, "this party serves as many as it may");
             return tell(&incoming.conversation, &Reply::Refused(busy));
         }
         let shutdown = self.shutdown.clone();
         let spawned = std::thread::Builder::new().name("tacit-query".into()).spawn(move || {
-            converse(&guard.0, incoming, shutdown);
+            converse(&guard.shared, incoming, shutdown);
         });
         if let Err(error) = spawned {
             tracing::error!(%error, "no thread for a conversation");
@@ -201,11 +239,14 @@ impl std::fmt::Debug for Site {
 }
 
 /// Counts a conversation out when it ends, however it ends.
-struct Guard(Arc<Shared>);
+struct Guard {
+    shared: Arc<Shared>,
+    _visit: Option<Visit>,
+}
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        self.0.conversations.fetch_sub(1, Ordering::AcqRel);
+        self.shared.conversations.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -239,6 +280,13 @@ fn converse(shared: &Shared, incoming: Incoming, shutdown: Shutdown) {
     match session::decode::<Request>(&bytes) {
         Ok(Request::Ask(ask)) => match find(shared, &from, &ask) {
             Ok((served, analyst)) => {
+                let (study, now) = (served.study.digest(), Instant::now());
+                if !shared.guests.listens(from.0, study, &analyst.name, now) {
+                    let busy = "too many questions were refused or called off within a minute \
+                                (limits.refusals_per_minute in this party's site.toml); ask again \
+                                in a minute";
+                    return tell(&conversation, &Reply::Refused(Failure::new(Code::Busy, busy)));
+                }
                 let asker = Asker::new(conversation, shutdown);
                 query::answer(shared, served, analyst, &ask, &asker);
             }

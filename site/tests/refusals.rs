@@ -254,6 +254,27 @@ fn nothing_is_released_when_a_receipt_cannot_be_written() {
 }
 
 #[test]
+fn with_every_engine_each_receipt_is_on_disk_before_output_shares_leave() {
+    // With the clear engine the first compute site alone opens; the others' columns are output as
+    // soon as they leave.
+    let mut world = World::new(3, 3);
+    for engine in [EngineKind::Clear, EngineKind::Rep3, EngineKind::Additive] {
+        world.start_all();
+        let path = world.home("site1").join("receipts.jsonl");
+        let kept = fs::read(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        let error = ask(&world.client(), SQL, Some(engine)).unwrap_err();
+        assert_eq!((error.code(), error.party()), ("receipt", Some("site1")), "{engine}: {error}");
+        world.stop("site1");
+        fs::write(&path, kept).unwrap();
+        if engine == EngineKind::Clear {
+            let records = world.receipts("site0");
+            assert!(records.iter().all(|record| record.outcome != Outcome::Released));
+        }
+    }
+}
+
+#[test]
 fn a_cancelled_query_ends_at_once_and_the_next_one_runs() {
     let mut world = World::new(3, 3);
     world.start_all();
@@ -321,4 +342,102 @@ fn doctor_finds_what_is_down_and_what_is_well() {
     let down = of("reach site2");
     assert!(!down.ok && down.fix.is_some());
     assert_eq!(down.side, Some(tacit_client::Side::Network("site2".into())));
+}
+
+/// A question as an analyst's program sends it, under a session of its own.
+fn question(world: &World, session: u8, sql: &str) -> Vec<u8> {
+    let ask = Ask {
+        version: PROTOCOL_VERSION,
+        study: world.client().study().digest(),
+        session: [session; 32],
+        engine: "rep3".into(),
+        sql: sql.into(),
+        dry_run: false,
+    };
+    session::encode(&Request::Ask(ask)).unwrap()
+}
+
+#[test]
+fn one_analyst_holds_no_more_conversations_than_it_may_and_others_are_served() {
+    let mut world = World::new(3, 3);
+    let mut config = world.config("site0");
+    config.limits.conversations = 2;
+    world.start(&config);
+    world.start_all();
+    let (analyst, site) = (endpoint(&world, "analyst"), peer(&world, "site0"));
+    let held = [1, 2].map(|session| {
+        let conversation = analyst.request(&site, question(&world, session, SQL)).unwrap();
+        while let Some(bytes) = conversation.receive(Duration::from_secs(5)).unwrap() {
+            if matches!(session::decode(&bytes).unwrap(), Reply::Accepted { .. }) {
+                break;
+            }
+        }
+        conversation
+    });
+    let third = analyst.request(&site, question(&world, 3, SQL)).unwrap();
+    let bytes = third.receive(Duration::from_secs(5)).unwrap().unwrap();
+    let Reply::Refused(failure) = session::decode(&bytes).unwrap() else { panic!() };
+    assert_eq!(failure.code, session::Code::Busy);
+    assert!(failure.message.contains("limits.conversations"), "{failure}");
+    let other = Client::open(&world.study(), &world.home("other").join("key")).unwrap();
+    assert_eq!(ask(&other, SQL, None).unwrap().table, world.pooled(SQL));
+    drop((held, third, analyst));
+    let end = Instant::now() + Duration::from_secs(5);
+    while ask(&world.client(), SQL, None).is_err() {
+        assert!(Instant::now() < end, "the conversations were not counted out");
+    }
+}
+
+#[test]
+fn a_flood_of_refused_questions_leaves_a_bounded_number_of_receipts() {
+    let mut world = World::new(3, 3);
+    let mut config = world.config("site0");
+    config.limits.refusals_per_minute = 3;
+    world.start(&config);
+    let (analyst, site) = (endpoint(&world, "analyst"), peer(&world, "site0"));
+    let mut codes = Vec::new();
+    for session in 0..10 {
+        let conversation = analyst.request(&site, question(&world, session, "SELECT 1")).unwrap();
+        let bytes = conversation.receive(Duration::from_secs(5)).unwrap().unwrap();
+        let Reply::Refused(failure) = session::decode(&bytes).unwrap() else { panic!() };
+        codes.push(failure.code);
+    }
+    assert_eq!(codes[..3], [session::Code::Query; 3]);
+    assert_eq!(codes[3..], [session::Code::Busy; 7]);
+    world.stop("site0");
+    let receipts = world.receipts("site0");
+    assert_eq!(receipts.len(), 4);
+    let Outcome::Refused { reason } = &receipts[3].outcome else { panic!() };
+    assert!(reason.contains("7 more questions were turned away"), "{reason}");
+    assert_eq!((receipts[3].analyst.as_str(), receipts[3].sql.as_str()), ("analyst", ""));
+}
+
+#[test]
+fn a_circuit_above_the_sites_limits_is_refused_with_the_limits_name() {
+    let mut world = World::new(3, 3);
+    let mut config = world.config("site1");
+    config.limits.memory_mib = 1;
+    world.start(&config);
+    world.start_all();
+    let large =
+        "SELECT age, CAST(weight AS INT), COUNT(*) FROM visits GROUP BY age, CAST(weight AS INT)";
+    let error = ask(&world.client(), large, None).unwrap_err();
+    assert_eq!((error.code(), error.party()), ("policy", Some("site1")), "{error}");
+    assert!(error.to_string().contains("limits.memory_mib"), "{error}");
+    assert_eq!(ask(&world.client(), SQL, None).unwrap().table, world.pooled(SQL));
+}
+
+#[test]
+fn what_a_site_says_about_its_data_names_no_file() {
+    let mut world = World::new(3, 3);
+    world.start_all();
+    // The table is changed under the running service.
+    let path = world.home("site1").join("visits.csv");
+    fs::write(&path, "changed").unwrap();
+    let error = ask(&world.client(), SQL, None).unwrap_err();
+    assert_eq!((error.code(), error.party()), ("data", Some("site1")), "{error}");
+    let receipts = world.receipts("site1");
+    let told = format!("{error} {:?}", receipts.last().unwrap().outcome);
+    assert!(told.contains("its operator's log says why"), "{told}");
+    assert!(!told.contains("visits.csv") && !told.contains("site1/"), "{told}");
 }

@@ -32,6 +32,15 @@ site.toml:
   statistics = [\"avg\"]
   columns = [\"visits.weight\"]
 
+  [limits]                         # optional: what one question, or analyst, may take; defaults:
+  memory_mib = 4096                # for a circuit's columns
+  traffic_mib = 65536              # sent and received here in one query
+  conversations = 64               # open at once, of one analyst
+  refusals_per_minute = 20         # of one analyst; beyond it questions are turned away unread
+
+The limits hold for all studies of the process. `statistics` knows count, sum and avg, and looks at
+what is opened: a sum beside its count is an average.
+
 Example:
   tacit site serve --config site.toml")]
     Serve(Serve),

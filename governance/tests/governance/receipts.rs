@@ -150,15 +150,19 @@ fn queries_of_a_day_are_counted_from_disk_and_each_session_once() {
     ] {
         receipts.append(&record).unwrap();
     }
-    let count =
-        |receipts: &Receipts, time: &str| receipts.queries_on("analyst", time.parse().unwrap());
+    let count = |receipts: &Receipts, time: &str| {
+        receipts.queries_on(Digest([0; 32]), "analyst", time.parse().unwrap())
+    };
     assert_eq!(count(&receipts, "2026-06-01T23:00:00Z"), 2);
     drop(receipts);
     let receipts = Receipts::open(&path).unwrap();
     assert_eq!(count(&receipts, "2026-06-01T23:00:00Z"), 2);
     assert_eq!(count(&receipts, "2026-05-31T01:00:00Z"), 1);
     assert_eq!(count(&receipts, "2026-06-02T00:00:00Z"), 0);
-    assert_eq!(receipts.queries_on("other", "2026-06-01T00:00:00Z".parse().unwrap()), 1);
+    assert_eq!(
+        receipts.queries_on(Digest([0; 32]), "other", "2026-06-01T00:00:00Z".parse().unwrap()),
+        1
+    );
 }
 
 #[test]
@@ -170,7 +174,7 @@ fn a_session_that_is_used_again_is_another_query() {
         receipts.append(&record(1, &time, Outcome::Released)).unwrap();
     }
     let now = "2026-06-01T11:00:00Z".parse().unwrap();
-    assert_eq!(receipts.queries_on("analyst", now), 3);
+    assert_eq!(receipts.queries_on(Digest([0; 32]), "analyst", now), 3);
 }
 
 #[test]
@@ -183,7 +187,7 @@ fn days_of_a_clock_that_ran_ahead_do_not_hide_the_present_one() {
     }
     receipts.append(&record(9, "2026-06-01T10:00:00Z", Outcome::Released)).unwrap();
     let now = "2026-06-01T11:00:00Z".parse().unwrap();
-    assert_eq!(receipts.queries_on("analyst", now), 1);
+    assert_eq!(receipts.queries_on(Digest([0; 32]), "analyst", now), 1);
 }
 
 proptest! {
@@ -208,4 +212,52 @@ proptest! {
         let _ = receipts::verify(&path, &[]);
         let _ = Receipts::open(&path);
     }
+}
+
+#[test]
+fn a_file_that_was_moved_away_or_replaced_gets_no_more_receipts() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("receipts.jsonl");
+    let aside = folder.path().join("old.jsonl");
+    let mut receipts = Receipts::open(&path).unwrap();
+    receipts.append(&released(0)).unwrap();
+    fs::rename(&path, &aside).unwrap();
+    let moved = receipts.append(&released(1)).unwrap_err().to_string();
+    assert!(moved.contains("deleted or moved away"), "{moved}");
+    fs::copy(&aside, &path).unwrap();
+    let replaced = receipts.append(&released(1)).unwrap_err().to_string();
+    assert!(replaced.contains("another file was put in its place"), "{replaced}");
+    assert_eq!((receipts.count(), fs::read(&path).unwrap()), (1, fs::read(&aside).unwrap()));
+    fs::rename(&aside, &path).unwrap();
+    receipts.append(&released(1)).unwrap();
+}
+
+#[test]
+fn a_torn_line_never_overwrites_an_earlier_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("receipts.jsonl");
+    written(&path, 1);
+    let whole = fs::read(&path).unwrap();
+    for torn in ["first", "second", "third"] {
+        fs::write(&path, [&whole, torn.as_bytes()].concat()).unwrap();
+        Receipts::open(&path).unwrap();
+    }
+    for (name, torn) in [("torn-1", "first"), ("torn-1-1", "second"), ("torn-1-2", "third")] {
+        let kept = folder.path().join(format!("receipts.jsonl.{name}"));
+        assert_eq!(fs::read_to_string(kept).unwrap(), torn);
+    }
+}
+
+#[test]
+fn queries_are_counted_for_each_study() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut receipts = Receipts::open(&folder.path().join("receipts.jsonl")).unwrap();
+    for study in [1, 2, 2] {
+        let mut record = released(receipts.count() as u8);
+        record.study = Digest([study; 32]);
+        receipts.append(&record).unwrap();
+    }
+    let now = "2026-06-01T20:00:00Z".parse().unwrap();
+    let queries = [1, 2, 3].map(|study| receipts.queries_on(Digest([study; 32]), "analyst", now));
+    assert_eq!(queries, [1, 2, 0]);
 }

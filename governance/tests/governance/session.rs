@@ -107,7 +107,10 @@ fn another_version_of_the_protocol_is_a_mismatch_even_if_its_form_is_unknown() {
         let Err(Error::ConfigMismatch(mismatch)) = decode::<Request>(&bytes) else {
             panic!("no mismatch");
         };
-        assert_eq!((mismatch.ours.as_str(), mismatch.theirs.as_str()), ("1", "7"));
+        assert_eq!(
+            (mismatch.ours.as_str(), mismatch.theirs.as_str()),
+            (PROTOCOL_VERSION.to_string().as_str(), "7")
+        );
     }
 }
 
