@@ -30,15 +30,11 @@ use tacit_plan::{Column, ColumnType, Table, Type, Value};
 
 use super::{
     expr::{columns, inside, physical},
-    text,
+    points, text,
 };
 use crate::{Refusal, types};
 
 type Result<T, E = Refusal> = std::result::Result<T, E>;
-
-/// What to do about too many cells.
-pub(super) const COARSER: &str =
-    "group by fewer or coarser keys, such as x / 10, date_trunc('month', d) or CASE bands";
 
 /// Combinations that are evaluated at once.
 const CHUNK: usize = 8192;
@@ -170,7 +166,11 @@ pub(super) fn key(
     table: &Table,
     (most, cells): (usize, usize),
 ) -> Result<(Image, usize)> {
-    let space = Space::new(&[expr], table, most)?;
+    let space = match Space::new(&[expr], table, most) {
+        Ok(space) => space,
+        // Bands of a column with more values than can be tried.
+        Err(refusal) => points::space(expr, table).ok_or(refusal)?,
+    };
     let mut seen = HashSet::new();
     let mut values = Vec::new();
     let mut fault = None;
@@ -187,7 +187,7 @@ pub(super) fn key(
         }
         if values.len() > cells && fault.is_none() {
             let message = format!("it has more than {cells} values, a cell for each");
-            fault = Some(Refusal::new("too_many_cells", message).suggest(COARSER));
+            fault = Some(Refusal::new("too_many_cells", message));
         }
         fault.is_none()
     })?;

@@ -8,12 +8,14 @@
 //!
 //! Nothing here depends on data, on time or on an order of hashing: every party gets the same plan.
 
+mod bands;
 mod casts;
 mod catalog;
 mod choices;
 mod counts;
 pub(crate) mod domain;
 mod expr;
+mod headers;
 mod interval;
 mod lengths;
 mod mixed;
@@ -32,7 +34,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use datafusion::{
     common::{DFSchema, SchemaError},
     error::DataFusionError,
-    logical_expr::{LogicalPlan, planner::ContextProvider},
+    logical_expr::{Expr, LogicalPlan, planner::ContextProvider},
     optimizer::Analyzer,
     sql::{
         planner::{ParserOptions, SqlToRel},
@@ -67,8 +69,8 @@ fn statement(sql: &str, context: &Context<'_>) -> Result<Statement> {
     match parsed {
         Parsed::ShowTables => Ok(Statement::ShowTables),
         Parsed::Describe(table) => Ok(Statement::Describe(table)),
-        Parsed::Query(query) => {
-            let plan = question(sql, *query, context, &source);
+        Parsed::Query(query, headers) => {
+            let plan = question(sql, *query, &headers, context, &source);
             Ok(Statement::Query(plan.map_err(|refusal| located(refusal, &source))?))
         }
     }
@@ -90,12 +92,14 @@ fn located(refusal: Refusal, source: &Source) -> Refusal {
 fn question(
     sql: &str,
     query: ast::Query,
+    headers: &[Option<String>],
     context: &Context<'_>,
     source: &Source,
 ) -> Result<Plan, Refusal> {
     let catalog = Catalog::new(context.dictionary);
     let plan = resolve(query, &catalog, context.dictionary, source)?;
     let mut shape = shape::shape(&plan)?;
+    headers::put(&mut shape.columns, headers);
     let name = shape.table.clone();
     let Some(table) = context.dictionary.tables.get(&name) else {
         return Err(parse::unknown_table(&name, context.dictionary));
@@ -205,6 +209,10 @@ fn translate(error: &DataFusionError, dictionary: &Dictionary, source: &Source) 
                 let refusal = Refusal::new("unknown_column", message);
                 let place = source.place(&field.name);
                 match nearest(&field.name, names.iter().copied()) {
+                    None if source.quotes(&field.name) => refusal.suggest(format!(
+                        "for a text, write single quotes: '{}'; double quotes are for names",
+                        field.name
+                    )),
                     Some(name) => refusal.suggest(format!("did you mean {name:?}?")),
                     None => refusal.suggest(format!("there are: {}", names.join(", "))),
                 }
@@ -308,6 +316,11 @@ fn keys(
 ) -> Result<Vec<Key>, Refusal> {
     let mut keys = Vec::new();
     let mut cells: u128 = 1;
+    let read_by = |keys: &[Expr]| {
+        let read: BTreeSet<String> = keys.iter().flat_map(columns).collect();
+        let all = table.columns.iter();
+        all.filter(move |column| read.contains(&column.name))
+    };
     // Combinations of values that were tried for all keys.
     let mut tried = 0;
     for key in &shape.keys {
@@ -321,6 +334,9 @@ fn keys(
         let limits = (context.max_domain.saturating_sub(tried), context.max_cells);
         let (domain, own) = domain::key(key, r#type, table, limits).map_err(|mut refusal| {
             refusal.message = format!("the key {expression}: {}", refusal.message);
+            if ["too_many_cells", "domain_too_large"].contains(&refusal.code) {
+                refusal.suggestion = Some(bands::coarser(read_by(&shape.keys)));
+            }
             refusal
         })?;
         tried += own;
@@ -343,7 +359,9 @@ fn keys(
             sizes.join(", "),
             context.max_cells
         );
-        return Err(Refusal::new("too_many_cells", message).suggest(domain::COARSER));
+        return Err(
+            Refusal::new("too_many_cells", message).suggest(bands::coarser(read_by(&shape.keys)))
+        );
     }
     Ok(keys)
 }

@@ -12,7 +12,7 @@ use std::{
 use datafusion::{
     arrow::datatypes::{DataType, Field, Schema},
     common::DFSchema,
-    logical_expr::{Expr, ExprSchemable},
+    logical_expr::{Expr, ExprSchemable, TryCast},
 };
 use tacit_plan::{Key, OutputColumn, Release, Role, Rule, Sort, Value};
 
@@ -46,7 +46,8 @@ pub(super) fn release(
     };
     let mut columns = Vec::new();
     for (name, expr) in &shape.columns {
-        let (expression, numbers, safe) = writer.write(expr)?;
+        let day = day_of(expr, shape, rules);
+        let (expression, numbers, safe) = writer.write(day.as_ref().unwrap_or(expr))?;
         columns.push(OutputColumn {
             name: name.clone(),
             r#type: value_type(&safe, &schema)?,
@@ -174,6 +175,26 @@ fn plain(expr: &Expr, letter: char) -> Option<usize> {
         Expr::Column(column) => column.name.strip_prefix(letter)?.parse().ok(),
         _ => None,
     }
+}
+
+/// A key that truncates a date, as the date that it is; the engine makes it a moment.
+fn day_of(expr: &Expr, shape: &Shape, rules: &Rules<'_>) -> Option<Expr> {
+    let Expr::ScalarFunction(call) = shape.keys.get(plain(expr, 'k')?)? else {
+        return None;
+    };
+    let ("date_trunc", [Expr::Literal(part, _), time]) = (call.func.name(), call.args.as_slice())
+    else {
+        return None;
+    };
+    let time = match time {
+        Expr::TryCast(cast) => &cast.expr,
+        other => other,
+    };
+    let day = time.get_type(rules.schema).is_ok_and(|kind| kind == DataType::Date32);
+    let days = ["day", "week", "month", "quarter", "year"];
+    let part = part.to_string().to_lowercase();
+    (day && days.contains(&part.trim_matches('\'')))
+        .then(|| Expr::TryCast(TryCast::new(Box::new(expr.clone()), DataType::Date32)))
 }
 
 /// Unit of a plain key, sum or mean of a column.

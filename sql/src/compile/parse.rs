@@ -13,9 +13,10 @@ use datafusion::sql::sqlparser::{
     parser::{Parser, ParserError},
     tokenizer::{Span, Token, TokenWithSpan, Tokenizer},
 };
-use tacit_plan::{Dictionary, suggest::nearest};
+use tacit_plan::{Column, Dictionary, suggest::nearest};
 
-use crate::{Place, Refusal, error::Result};
+use super::{bands, headers};
+use crate::{MAX_CELLS, Place, Refusal, error::Result};
 
 /// The longest text, in bytes: a hostile one must not keep a site busy.
 const LONGEST: usize = 100_000;
@@ -28,7 +29,8 @@ const DEEPEST: usize = 60;
 pub(super) enum Parsed {
     ShowTables,
     Describe(String),
-    Query(Box<Query>),
+    /// A question, and its columns' names where it gives none.
+    Query(Box<Query>, Vec<Option<String>>),
 }
 
 /// The text with its tokens, to find places in.
@@ -37,6 +39,13 @@ pub(super) struct Source {
 }
 
 impl Source {
+    /// Whether a word stands in double quotes.
+    pub(super) fn quotes(&self, word: &str) -> bool {
+        self.tokens.iter().any(|token| {
+            matches!(&token.token, Token::Word(w) if w.value == word && w.quote_style == Some('"'))
+        })
+    }
+
     /// Where a word stands first (letter case aside).
     pub(super) fn place(&self, word: &str) -> Option<Place> {
         let is = |token: &&TokenWithSpan| match &token.token {
@@ -90,11 +99,18 @@ pub(super) fn parse(sql: &str, dictionary: &Dictionary) -> Result<(Parsed, Sourc
             .into());
     }
     let source = Source { tokens: tokens.clone() };
+    let from = misspelt_from(&tokens);
     let mut statements = Parser::new(&dialect)
         .with_recursion_limit(DEEPEST)
         .with_tokens_with_locations(tokens)
         .parse_statements()
-        .map_err(|error| syntax(error).at(Some(end(sql))))?;
+        .map_err(|error| match from {
+            Some((word, place)) => {
+                let message = format!("syntax error: {word} stands where FROM is expected");
+                Refusal::new("syntax", message).suggest("did you mean FROM?").at(place)
+            }
+            None => syntax(error).at(Some(end(sql))),
+        })?;
     if statements.len() > 1 {
         let refusal = Refusal::new("several_statements", "one statement at a time, please")
             .at(of(statements[1].span()));
@@ -103,14 +119,22 @@ pub(super) fn parse(sql: &str, dictionary: &Dictionary) -> Result<(Parsed, Sourc
     let Some(mut statement) = statements.pop() else {
         return Err(Refusal::new("empty", "the query is empty").suggest("try SHOW TABLES").into());
     };
+    let headers = match &statement {
+        Ast::Query(query) => headers::written(query),
+        _ => Vec::new(),
+    };
     spell(&mut statement, dictionary);
-    if let ControlFlow::Break(refusal) = Visit::visit(&statement, &mut Refuse) {
+    let mut tables = Tables(Vec::new());
+    let _ = Visit::visit(&statement, &mut tables);
+    let named = dictionary.tables.iter().filter(|(name, _)| tables.0.contains(name));
+    let mut refuse = Refuse(named.flat_map(|(_, table)| &table.columns).collect());
+    if let ControlFlow::Break(refusal) = Visit::visit(&statement, &mut refuse) {
         return Err((*refusal).into());
     }
     let parsed = match statement {
         Ast::ShowTables { .. } => Parsed::ShowTables,
         Ast::ExplainTable { table_name, .. } => Parsed::Describe(table(&table_name, dictionary)?),
-        Ast::Query(query) => Parsed::Query(query),
+        Ast::Query(query) => Parsed::Query(query, headers),
         other => {
             let text = other.to_string();
             let word = text.split_whitespace().next().unwrap_or_default();
@@ -122,6 +146,23 @@ pub(super) fn parse(sql: &str, dictionary: &Dictionary) -> Result<(Parsed, Sourc
         }
     };
     Ok((parsed, source))
+}
+
+/// The word of a SELECT without FROM that is nearest to it.
+fn misspelt_from(tokens: &[TokenWithSpan]) -> Option<(String, Option<Place>)> {
+    let words = tokens.iter().filter_map(|token| match &token.token {
+        Token::Word(word) if word.quote_style.is_none() => Some((word.value.as_str(), token.span)),
+        _ => None,
+    });
+    if words.clone().any(|(word, _)| word.eq_ignore_ascii_case("from")) {
+        return None;
+    }
+    let mut near = words.filter(|(word, _)| {
+        let mut letters: Vec<char> = word.to_lowercase().chars().collect();
+        letters.sort_unstable();
+        letters == ['f', 'm', 'o', 'r'] || nearest(word, ["from"]).is_some()
+    });
+    near.next().map(|(word, span)| (word.to_owned(), of(span)))
 }
 
 /// Behind the last character.
@@ -288,7 +329,7 @@ impl VisitorMut for Spell {
 
 /// Refuses by name. What it passes is looked at again when the plan is walked; here the words are
 /// still the asker's own, and their places are known.
-struct Refuse;
+struct Refuse<'a>(Vec<&'a Column>);
 
 type Flow = ControlFlow<Box<Refusal>>;
 
@@ -297,7 +338,7 @@ fn stop(code: &'static str, message: impl Into<String>, span: Span, suggestion: 
     ControlFlow::Break(Box::new(refusal.suggest(suggestion)))
 }
 
-impl Visitor for Refuse {
+impl Visitor for Refuse<'_> {
     type Break = Box<Refusal>;
 
     fn pre_visit_query(&mut self, query: &Query) -> Flow {
@@ -384,7 +425,7 @@ impl Visitor for Refuse {
                 "ask it first, and write its answer as a literal",
             ),
             Expr::GroupingSets(_) | Expr::Cube(_) | Expr::Rollup(_) => grouping_sets(expr.span()),
-            Expr::Function(function) => refuse_function(function, expr.span()),
+            Expr::Function(function) => refuse_function(function, expr.span(), &self.0),
             _ => ControlFlow::Continue(()),
         }
     }
@@ -414,7 +455,16 @@ const VOLATILE: [&str; 14] = [
     "current_user",
 ];
 
-fn refuse_function(function: &Function, span: Span) -> Flow {
+/// A key over an argument, of at most so many values.
+fn key(argument: &str, columns: &[&Column], most: u128) -> Option<String> {
+    let bare = argument.rsplit('.').next().unwrap_or_default().trim_matches('"');
+    match columns.iter().find(|column| column.name == bare) {
+        Some(column) => bands::key(column, most),
+        None => Some(format!("CASE WHEN {argument} < 10 THEN 0 ELSE 1 END")),
+    }
+}
+
+fn refuse_function(function: &Function, span: Span, columns: &[&Column]) -> Flow {
     let name = function.name.to_string().to_lowercase();
     let upper = name.to_uppercase();
     let span = match function.name.span() {
@@ -433,9 +483,11 @@ fn refuse_function(function: &Function, span: Span) -> Flow {
         _ => (false, "x".into()),
     };
     if distinct {
+        let key = key(&argument, columns, MAX_CELLS as u128);
+        let key = key.map(|key| format!("; try SELECT {key}, COUNT(*) ... GROUP BY {key}"));
         let suggestion = format!(
-            "try SELECT {argument}, COUNT(*) ... GROUP BY {argument}; a table that names a person \
-             column counts persons for its rules of release by itself"
+            "a table that names a person column counts persons for its rules of release by itself{}",
+            key.unwrap_or_default()
         );
         let message = format!("{upper}(DISTINCT ...) is not supported");
         return stop("distinct", message, span, &suggestion);
@@ -444,20 +496,19 @@ fn refuse_function(function: &Function, span: Span) -> Flow {
         let message = format!("{name} is not supported: its value differs from site to site");
         return stop("volatile", message, span, "write a literal, such as DATE '2026-01-31'");
     }
+    let by_band = || match key(&argument, columns, bands::CELLS) {
+        Some(key) => format!("count by value or band: SELECT {key}, COUNT(*) ... GROUP BY {key}"),
+        None => format!("count what you look for: COUNT(*) FILTER (WHERE {argument} = '...')"),
+    };
     let suggestion = match name.as_str() {
-        "min" | "max" => format!(
-            "a smallest or largest value is one person's; try SELECT {argument}, COUNT(*) ... \
-             GROUP BY {argument}, or a band: SUM(CASE WHEN {argument} < 10 THEN 1 ELSE 0 END)"
-        ),
+        "min" | "max" => format!("a smallest or largest value is one person's; {}", by_band()),
         "median"
         | "approx_median"
         | "approx_percentile_cont"
         | "percentile_cont"
         | "quantile_cont"
         | "approx_percentile_cont_with_weight"
-        | "approx_distinct" => {
-            format!("count by value or band: SELECT {argument}, COUNT(*) ... GROUP BY {argument}")
-        }
+        | "approx_distinct" => by_band(),
         "array_agg" | "string_agg" | "first_value" | "last_value" | "nth_value" | "listagg" => {
             "it shows rows; count them: COUNT(*)".to_owned()
         }

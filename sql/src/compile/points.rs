@@ -69,6 +69,13 @@ pub(super) fn few(
     space.few(column, known, most).ok()
 }
 
+/// The points of an expression that chooses between constants; `None` if it does anything else.
+pub(super) fn space(expr: &Expr, table: &Table) -> Option<Space> {
+    let mut points = Points::default();
+    points.constant(expr).then_some(())?;
+    points.space(table, 1)
+}
+
 /// The literals that each column is compared with.
 #[derive(Default)]
 struct Points(BTreeMap<String, Vec<ScalarValue>>);

@@ -1,17 +1,20 @@
 //! What may be asked, and the words with which the rest is refused.
 
-use tacit_plan::{Digest, Disclosure};
+use tacit_plan::{Column, ColumnType, Dictionary, Digest, Disclosure, Table, Type};
 use tacit_sql::{
     Context, Error, MAX_CELLS, MAX_DOMAIN, Refusal, Statement, compile,
     testing::{Dice, World},
 };
 
 fn statement(sql: &str) -> Result<Statement, Refusal> {
-    let world = World::random(&mut Dice(1), 0, 3, false);
+    statement_on(&World::random(&mut Dice(1), 0, 3, false).dictionary, sql)
+}
+
+fn statement_on(dictionary: &Dictionary, sql: &str) -> Result<Statement, Refusal> {
     let disclosure = Disclosure::profile("default").unwrap();
     let context = Context {
         study: Digest([0; 32]),
-        dictionary: &world.dictionary,
+        dictionary,
         disclosure: &disclosure,
         rows_at_most: 1_000_000,
         sites: 3,
@@ -294,6 +297,22 @@ fn errors_point_at_their_place() {
             "SELECT COUNT(*) FROM encounter\n                     ^^^^^^^^^",
         ),
         (
+            "SELECT COUNT(*) FROM encounters GROUP BY\n  ",
+            "SELECT COUNT(*) FROM encounters GROUP BY\n                                        ^",
+        ),
+        ("SELECT COUNT(*\n", "SELECT COUNT(*\n              ^"),
+        ("SELECT", "SELECT\n      ^"),
+        (
+            "SELECT COUNT(*) FROM encounters WHERE age >;",
+            "SELECT COUNT(*) FROM encounters WHERE age >;\n",
+        ),
+        ("SELECT 'x", "SELECT 'x\n"),
+        (
+            "SELECT COUNT(*) FROM encounters WHERE ward = 'x",
+            "SELECT COUNT(*) FROM encounters WHERE ward = 'x\n",
+        ),
+        ("SELECT COUNT(*)\nFROM encounters\nWHERE (age > 3", "WHERE (age > 3\n              ^"),
+        (
             "SELECT COUNT(*) FROM encounters WHERE",
             "SELECT COUNT(*) FROM encounters WHERE\n                                     ^",
         ),
@@ -325,6 +344,114 @@ fn hostile_texts_are_refused_quickly() {
     let flat =
         format!("SELECT COUNT(*) FROM encounters WHERE {} age = 3", "age = 1 OR ".repeat(300));
     assert!(statement(&flat).is_err_and(|refusal| refusal.code == "too_long"));
+}
+
+/// Columns of few values, of many, and of more than can be tried.
+fn wide() -> Dictionary {
+    let column = |name: &str, r#type| Column {
+        name: name.into(),
+        r#type,
+        unit: None,
+        description: None,
+        missing: true,
+    };
+    let span = |low: &str, high: &str| [low.to_owned(), high.to_owned()];
+    let decimal = |low: &str, high: &str| ColumnType::Decimal {
+        scale: 2,
+        range: span(low, high),
+        rounded: false,
+    };
+    let columns = vec![
+        column("id", ColumnType::Integer { range: [0, 2_000_000] }),
+        column("serial", ColumnType::Integer { range: [-3_000_000_000, 4_000_000_000] }),
+        column("age", ColumnType::Integer { range: [0, 110] }),
+        column("balance", decimal("-2000.00", "2000.00")),
+        column("Total", decimal("-0.50", "9999999.99")),
+        column("born", ColumnType::Date { range: span("1900-01-01", "2025-12-31") }),
+        column("founded", ColumnType::Date { range: span("0900-01-01", "1700-12-31") }),
+        column(
+            "seen",
+            ColumnType::Timestamp { range: span("2020-01-01T00:00:00", "2020-12-31T23:59:59") },
+        ),
+        column("sex", ColumnType::Category { values: vec!["f".into(), "m".into()] }),
+    ];
+    let table = Table { person: None, description: None, columns };
+    Dictionary { tables: std::collections::BTreeMap::from([("accounts".to_owned(), table)]) }
+}
+
+#[test]
+fn every_group_by_that_is_suggested_is_taken() {
+    let dictionary = wide();
+    let names: Vec<&str> =
+        dictionary.tables["accounts"].columns.iter().map(|column| column.name.as_str()).collect();
+    let mut asked = vec![
+        "SELECT COUNT(*) FROM accounts GROUP BY id, balance".to_owned(),
+        "SELECT COUNT(*) FROM accounts GROUP BY id + age".to_owned(),
+        "SELECT COUNT(*) FROM accounts GROUP BY serial, age, total".to_owned(),
+        "SELECT COUNT(*) FROM accounts GROUP BY date_trunc('minute', seen)".to_owned(),
+        "SELECT MIN(age * 2) FROM accounts".to_owned(),
+        "SELECT COUNT(DISTINCT a.id) FROM accounts AS a".to_owned(),
+    ];
+    for name in names {
+        for call in ["MIN(#)", "MAX(#)", "MEDIAN(#)", "COUNT(DISTINCT #)"] {
+            asked.push(format!("SELECT {} FROM accounts", call.replace('#', name)));
+        }
+        asked.push(format!("SELECT COUNT(*) FROM accounts GROUP BY {name}"));
+    }
+    let mut compiled = 0;
+    for sql in asked {
+        let Err(refusal) = statement_on(&dictionary, &sql) else { continue };
+        let suggestion = refusal.suggestion.unwrap_or_default();
+        let Some((_, keys)) = suggestion.split_once("GROUP BY ") else {
+            assert!(refusal.code == "no_domain", "{sql}: {suggestion}");
+            continue;
+        };
+        let next = format!("SELECT COUNT(*) FROM accounts AS a GROUP BY {keys}");
+        let plan = match statement_on(&dictionary, &next) {
+            Ok(Statement::Query(plan)) => plan,
+            other => panic!("{sql}: {suggestion}: {other:?}"),
+        };
+        let most = if sql.contains("DISTINCT") { MAX_CELLS } else { 1010 };
+        assert!(plan.cells() <= most, "{sql}: {suggestion}: {} cells", plan.cells());
+        compiled += 1;
+    }
+    assert!(compiled > 40, "{compiled}");
+}
+
+#[test]
+fn slips_of_the_pen_are_recognised() {
+    for (sql, suggestion) in [
+        ("SELECT COUNT(*) FROM encounters WHERE ward = \"W1\"", "single quotes: 'W1'"),
+        ("SELECT COUNT(*) FORM encounters", "FROM"),
+        ("SELECT COUNT(*) FRM encounters WHERE age > 3", "FROM"),
+    ] {
+        let refusal = statement(sql).unwrap_err();
+        assert!(refusal.suggestion.as_ref().unwrap().contains(suggestion), "{refusal}");
+        assert!(refusal.place.is_some(), "{refusal}");
+    }
+}
+
+#[test]
+fn columns_are_named_as_they_were_written() {
+    let sql = "SELECT Ward, 100 * AVG(CAST(smoker AS INT)), COUNT(*), COUNT(*) + 1 AS n, \
+               COUNT(*) FILTER (WHERE age > 3) FROM encounters GROUP BY ward";
+    let Ok(Statement::Query(plan)) = statement(sql) else { panic!("{sql}") };
+    let names: Vec<&str> = plan.release.columns.iter().map(|c| c.name.as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "Ward",
+            "100 * avg(CAST(smoker AS INT))",
+            "count(*)",
+            "n",
+            "count(*) FILTER (WHERE age > 3)",
+        ]
+    );
+    let sql = "SELECT date_trunc('month', admitted), date_trunc('month', seen), COUNT(*) \
+               FROM encounters GROUP BY 1, 2";
+    let Ok(Statement::Query(plan)) = statement(sql) else { panic!("{sql}") };
+    let types: Vec<Type> = plan.release.columns.iter().map(|c| c.r#type).collect();
+    assert_eq!(types, [Type::Date, Type::Timestamp, Type::Integer]);
 }
 
 #[test]
