@@ -27,7 +27,7 @@ use tacit_plan::Table;
 use super::{
     counts::keeps_all,
     domain,
-    expr::{columns, conjuncts, inside},
+    expr::{columns, conjuncts, inside, size},
     interval::literal,
     text,
 };
@@ -43,6 +43,9 @@ const MOST_TAKEN: usize = 64;
 
 /// Combinations that are tried to find out whether a factor is 0 or one other value.
 const TRIED: usize = 20_000;
+
+/// The largest factor, in parts, that is tried: what is tried is evaluated thousands of times.
+const LARGEST: usize = 50;
 
 /// One way through an argument's choices.
 #[derive(Clone, Debug)]
@@ -250,7 +253,7 @@ impl Choices<'_> {
     /// The paths of a factor; one that is 0 or one other value is a choice.
     fn factor(&self, expr: &Expr) -> Result<Vec<Path>> {
         let paths = self.paths(expr)?;
-        if paths.len() != 1 || columns(expr).is_empty() {
+        if paths.len() != 1 || columns(expr).is_empty() || size(expr) > LARGEST {
             return Ok(paths);
         }
         let read = columns(expr);
@@ -336,6 +339,13 @@ impl Choices<'_> {
 
     /// All of the conditions; `None` if they contradict each other by their form.
     fn both(&self, one: &[Expr], other: &[Expr]) -> Option<Vec<Expr>> {
+        let literal =
+            |conditions: &[Expr]| conditions.iter().any(|c| matches!(c, Expr::Literal(..)));
+        for (one, other) in [(one, other), (other, one)] {
+            if one.is_empty() && !literal(other) {
+                return Some(other.to_vec());
+            }
+        }
         let mut both: Vec<Expr> = Vec::new();
         for condition in one.iter().chain(other) {
             match condition {
@@ -347,7 +357,9 @@ impl Choices<'_> {
                 continue;
             }
             let not = self.not(condition);
-            if both.iter().any(|old| *old == not || self.not(old) == *condition) {
+            let against =
+                |old: &Expr| *old == not || self.not(old) == *condition || apart(old, condition);
+            if both.iter().any(against) {
                 return None;
             }
             both.push(condition.clone());
@@ -391,6 +403,31 @@ impl Choices<'_> {
             .and_then(|value| simplifier.simplify(value))
             .map_err(|e| inside(&e))?;
         Ok(simple)
+    }
+}
+
+/// Whether two conditions ask one expression for different values.
+fn apart(one: &Expr, other: &Expr) -> bool {
+    fn asked(condition: &Expr) -> Option<(&Expr, Option<&ScalarValue>)> {
+        match condition {
+            Expr::IsNull(inner) => Some((inner, None)),
+            Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) => {
+                match right.as_ref() {
+                    Expr::Literal(value, _) => Some((left, Some(value))),
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
+    }
+    match (asked(one), asked(other)) {
+        (Some((a, Some(x))), Some((b, Some(y)))) => {
+            // 1 and 1.0 are one value, and so may be two floats.
+            let kind = x.data_type();
+            a == b && x != y && kind == y.data_type() && !kind.is_floating()
+        }
+        (Some((a, x)), Some((b, y))) => a == b && x != y,
+        _ => false,
     }
 }
 

@@ -128,10 +128,10 @@ impl Rules<'_> {
                 tests.push(test);
                 self.floor(own, &mut tests);
             }
-            if let (Function::Avg, Some(mean)) = (subject.function, self.disclosure.mean_threshold)
-            {
+            let mean = self.disclosure.mean_threshold.filter(|_| subject.function == Function::Avg);
+            let below = mean.unwrap_or_default().max(self.disclosure.threshold);
+            if mean.is_some() {
                 let least = self.least(rows);
-                let below = mean.max(self.disclosure.threshold);
                 tests.push(self.test(Rule::Contribution, own, None, least, Some(below)));
             }
             let both = subject.values.iter().filter(|values| values.len() == 2).flatten();
@@ -146,7 +146,7 @@ impl Rules<'_> {
             for added in subject.added.iter().filter(|added| added.rows != *rows) {
                 let count = self.count(&added.rows, person.as_deref())?;
                 let least = self.least(&added.rows);
-                tests.push(self.threshold(Rule::Contribution, count, least));
+                tests.push(self.test(Rule::Contribution, count, None, least, Some(below)));
                 self.floor(count, &mut tests);
             }
             subject.tests = tests;

@@ -341,6 +341,20 @@ fn hostile_texts_are_refused_quickly() {
     let nested = format!("{}age{}", "coalesce(".repeat(40), ", 1)".repeat(40));
     let refusal = statement(&format!("SELECT SUM({nested}) FROM encounters")).unwrap_err();
     assert_eq!(refusal.code, "too_long", "{refusal}");
+    // Many choices with long conditions, deep inside.
+    let listed: Vec<String> = (0..200).map(|n| n.to_string()).collect();
+    let bands: Vec<String> =
+        (0..60).map(|i| format!("WHEN pid IN ({i}, {}) THEN {i}", listed.join(","))).collect();
+    let chosen = format!("CASE {} ELSE age END", bands.join(" "));
+    let deep = (0..25).fold(chosen, |sum, _| format!("1 + ({sum})"));
+    let refusal = statement(&format!("SELECT SUM({deep}) FROM encounters")).unwrap_err();
+    assert!(["choices", "too_long"].contains(&refusal.code), "{refusal}");
+    let mut doubling = String::from("SELECT readmitted AS a, los FROM encounters");
+    for _ in 0..10 {
+        doubling = format!("SELECT a * a AS a, los FROM ({doubling}) AS t");
+    }
+    let summed = statement(&format!("SELECT SUM(a + los) FROM ({doubling}) AS t"));
+    assert!(summed.is_ok(), "{}", summed.unwrap_err());
     let flat =
         format!("SELECT COUNT(*) FROM encounters WHERE {} age = 3", "age = 1 OR ".repeat(300));
     assert!(statement(&flat).is_err_and(|refusal| refusal.code == "too_long"));
