@@ -12,7 +12,7 @@ use tacit_governance::{
 };
 use tacit_mpc::{Column, Step};
 use tacit_net::{
-    Counted, Frames, Ledger, Link, Round, Seed,
+    Arena, Counted, Frames, Ledger, Link, Round, Seed,
     quic::{Endpoint, LinkOptions, Peer, PublicKey},
 };
 use tacit_plan::Digest;
