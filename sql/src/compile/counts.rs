@@ -12,7 +12,7 @@ use tacit_plan::Table;
 use super::{
     domain,
     expr::{columns, conjuncts, digits},
-    points, text,
+    points, strict, text,
 };
 use crate::Refusal;
 
@@ -122,6 +122,9 @@ impl Rows {
         with_filters.unwrap_or_else(|| {
             // One by one, by what is known about the same columns.
             missing.iter().all(|condition| {
+                if strict::implies(&narrow, condition) {
+                    return true;
+                }
                 let read = columns(condition);
                 let about = narrow.iter().copied().filter(|c| columns(c).is_subset(&read));
                 let about: Vec<&Expr> = about.collect();

@@ -26,6 +26,7 @@ mod parse;
 mod points;
 mod rules;
 mod shape;
+mod strict;
 mod summands;
 mod text;
 

@@ -150,6 +150,10 @@ fn nesting_is_found_among_columns_with_many_values() {
         ("note = 'b'", "note > 'b'", false),
         ("note = 'b'", "note IS NOT NULL", true),
         ("note LIKE 'b%'", "note > 'a'", false),
+        ("note LIKE 'b%'", "note IS NOT NULL", true),
+        ("NOT lower(note) = 'b' AND cost > 5", "note IS NOT NULL", true),
+        ("coalesce(note, 'b') = 'b'", "note IS NOT NULL", false),
+        ("note LIKE 'b%' OR smoker", "note IS NOT NULL", false),
         ("NOT (cost <= 60 OR smoker)", "CASE WHEN cost > 50 THEN TRUE ELSE FALSE END", true),
     ] {
         let items = format!("COUNT(*) FILTER (WHERE {wide}), COUNT(*) FILTER (WHERE {narrow})");
