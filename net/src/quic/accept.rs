@@ -189,6 +189,6 @@ async fn notice(shared: Weak<Shared>, mut stream: RecvStream, key: PublicKey) ->
     let Notice { culprit, reason } = postcard::from_bytes(body).ok()?;
     let culprit = culprit.and_then(|culprit| usize::try_from(culprit).ok());
     let packet = Packet::Abort { culprit, reason: clip(&reason) };
-    shared.upgrade()?.rendezvous.notify(&place(key, &header), packet);
+    shared.upgrade()?.rendezvous.notify(place(key, &header), packet);
     Some(())
 }

@@ -69,6 +69,7 @@ pub(super) async fn connect(
     }
     *current = None;
     let mut pause = BACKOFF;
+    let mut told = false;
     loop {
         let fault = match timeout_at(until, dial(shared, peer)).await {
             Ok(Ok(connection)) => {
@@ -83,7 +84,11 @@ pub(super) async fn connect(
         if is_final(&fault) || next >= until {
             return Err(fault);
         }
-        tracing::warn!(peer = %peer.name, %fault, "cannot connect, next attempt in {pause:?}");
+        if std::mem::replace(&mut told, true) {
+            tracing::debug!(peer = %peer.name, %fault, "cannot connect, next attempt in {pause:?}");
+        } else {
+            tracing::warn!(peer = %peer.name, %fault, "cannot connect, trying on");
+        }
         sleep_until(next).await;
         pause = (pause * 2).min(BACKOFF_LIMIT);
     }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -23,6 +23,9 @@ use crate::{Arena, Error, Fault, Frames, Link, Result, Round, Seed};
 
 /// Longest message of [`QuicLink::hello`], in bytes.
 pub const HELLO: usize = 64 << 10;
+
+/// How often a link that is being set up looks whether a peer has ended the session meanwhile.
+const TICK: Duration = Duration::from_millis(50);
 
 /// Frames up to this length are read before they are asked for, which saves a wake-up each.
 const EARLY: usize = 64 << 10;
@@ -137,7 +140,20 @@ impl QuicLink {
             }
         }
         drop(sender);
-        for (index, result) in opened {
+        loop {
+            let (index, result) = match opened.recv_timeout(TICK) {
+                Ok(opened) => opened,
+                Err(RecvTimeoutError::Disconnected) => break,
+                // Who is told that the session is over need not wait for the rest.
+                Err(RecvTimeoutError::Timeout) => match link.mailbox.verdict() {
+                    Ok(()) => continue,
+                    Err(error) => {
+                        let (culprit, reason) = error.verdict();
+                        link.abort(culprit, &reason);
+                        return Err(error);
+                    }
+                },
+            };
             match result {
                 Ok(channel) => link.channels[index] = Some(channel),
                 Err(fault) => {

@@ -1,9 +1,9 @@
-//! Where the two ends of a session meet: streams that came before anybody asked for them, and
-//! links that wait for a stream.
+//! Where the two ends of a session meet: streams and abort notices that came before anybody asked
+//! for them, and links that wait for a stream.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use quinn::{Connection, SendStream};
 use tokio::sync::oneshot;
@@ -37,6 +37,8 @@ struct Tables {
     desks: HashMap<Place, (usize, Inbox<Item>)>,
     waiting: HashMap<Place, oneshot::Sender<Arrival>>,
     parked: HashMap<Place, Arrival>,
+    /// Notices for links that are not open yet, with when they came.
+    notices: HashMap<Place, (Instant, Packet<Item>)>,
 }
 
 /// Bounded tables, shared by the link side and the accepting side.
@@ -76,6 +78,11 @@ impl Rendezvous {
         if tables.desks.contains_key(&place) {
             return None;
         }
+        if let Some((came, packet)) = tables.notices.remove(&place)
+            && came.elapsed() < self.patience
+        {
+            inbox.post(index, packet);
+        }
         tables.desks.insert(place, (index, inbox));
         let (sender, receiver) = oneshot::channel();
         if awaits {
@@ -95,11 +102,25 @@ impl Rendezvous {
         tables.parked.remove(place);
     }
 
-    /// Hands a notice to the link that it is meant for; nothing happens if there is none.
-    pub(super) fn notify(&self, place: &Place, packet: Packet<Item>) {
-        if let Some((index, inbox)) = self.tables().desks.get(place) {
+    /// Hands a notice to the link that it is meant for, or keeps it until that link opens. A
+    /// session's first notice counts; beyond the limit none is kept.
+    pub(super) fn notify(&self, place: Place, packet: Packet<Item>) {
+        let mut tables = self.tables();
+        if let Some((index, inbox)) = tables.desks.get(&place) {
             inbox.post(*index, packet);
+            return;
         }
+        tables.notices.retain(|_, (came, _)| came.elapsed() < self.patience);
+        let from_peer = tables.notices.keys().filter(|(key, ..)| *key == place.0).count();
+        if tables.notices.len() < self.limit && from_peer < self.limit.div_ceil(2) {
+            tables.notices.entry(place).or_insert_with(|| (Instant::now(), packet));
+        }
+    }
+
+    /// Notices that are kept.
+    #[cfg(test)]
+    pub(super) fn kept(&self) -> usize {
+        self.tables().notices.len()
     }
 
     /// Whether there is room for a stream: a link waits for it, or it can be parked.

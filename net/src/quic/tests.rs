@@ -9,7 +9,7 @@ use quinn::Connection;
 use rustls::crypto::aws_lc_rs::{default_provider, kx_group};
 
 use super::connect;
-use super::wire::{ACK, BUSY, FrameHead, Header, Kind, Purpose};
+use super::wire::{ACK, BUSY, FrameHead, Header, Kind, Notice, Purpose};
 use super::{Endpoint, LinkOptions, Options, Peer, QuicLink, SecretKey};
 use crate::{Error, Link, Round};
 
@@ -62,6 +62,10 @@ impl Pair {
     }
 
     fn link(&self) -> QuicLink {
+        self.open().unwrap()
+    }
+
+    fn open(&self) -> crate::Result<QuicLink> {
         let key = self.hostile.key();
         let peer = Peer { name: "hostile".into(), key, address: None };
         let options = LinkOptions {
@@ -72,7 +76,7 @@ impl Pair {
             connect_deadline: SOON,
             round_deadline: Duration::from_millis(500),
         };
-        self.honest.link(options).unwrap()
+        self.honest.link(options)
     }
 
     /// The honest party's error when it awaits `length` bytes and `bytes` come.
@@ -185,4 +189,29 @@ fn a_peer_without_the_hybrid_key_exchange_is_refused() {
     // Alert 40, handshake_failure: no group in common.
     let quinn::ConnectionError::ConnectionClosed(close) = error else { panic!("{error}") };
     assert_eq!(close.error_code, quinn::TransportErrorCode::crypto(40));
+}
+
+#[test]
+fn a_notice_that_comes_before_its_link_ends_the_link_at_once() {
+    let pair = Pair::new();
+    let notice = |session: [u8; 32]| {
+        let notice = Notice { culprit: Some(1), reason: "no data".into() };
+        let header = Header { purpose: Purpose::Abort, session, epoch: 0 };
+        [&header.encode()[..], &postcard::to_stdvec(&notice).unwrap()].concat()
+    };
+    pair.run(async |connection| {
+        // The first is for the link; of the rest, as many are kept as one key may have.
+        for session in [SESSION].into_iter().chain((20..40).map(|i| [i; 32])) {
+            let mut send = connection.open_uni().await.unwrap();
+            send.write_all(&notice(session)).await.unwrap();
+            let _ = send.finish();
+            let _ = send.stopped().await;
+        }
+    });
+    std::thread::sleep(Duration::from_millis(200));
+    assert_eq!(pair.honest.shared.rendezvous.kept(), 4);
+    let begin = Instant::now();
+    let error = pair.open().unwrap_err();
+    assert!(matches!(error, Error::Aborted { by: 1, .. }), "{error}");
+    assert!(begin.elapsed() < SOON / 2);
 }
