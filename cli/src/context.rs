@@ -34,15 +34,22 @@ impl Context {
         Self { terminal, json: global.json, quiet: global.quiet, verbose: global.verbose }
     }
 
-    /// Starts logging to standard error: warnings, and more with each `-v`; a service says what it
-    /// does by default. `TACIT_LOG` overrides it.
-    pub fn trace(&self, service: bool) {
-        let level = match self.verbose + u8::from(service) {
+    /// What is logged. Who wants quiet, or reads failures as JSON from standard error, is not told
+    /// of what may yet go well.
+    fn level(&self, service: bool) -> LevelFilter {
+        match self.verbose + u8::from(service) {
+            0 if self.quiet || self.json => LevelFilter::ERROR,
             0 => LevelFilter::WARN,
             1 => LevelFilter::INFO,
             2 => LevelFilter::DEBUG,
             _ => LevelFilter::TRACE,
-        };
+        }
+    }
+
+    /// Starts logging to standard error: warnings, and more with each `-v`; a service says what it
+    /// does by default. `TACIT_LOG` overrides it.
+    pub fn trace(&self, service: bool) {
+        let level = self.level(service);
         // Other people's crates at their finest would print what they are given.
         let others = level.min(LevelFilter::WARN);
         let default = format!(
@@ -91,6 +98,11 @@ impl Context {
         })
     }
 
+    /// Says on standard error what must not be missed, also to who wants quiet.
+    pub fn warn(text: &str) {
+        let _ = writeln!(io::stderr(), "warning: {}", text.trim_end());
+    }
+
     /// Says something beside the data, on standard error.
     pub fn note(&self, text: &str) {
         if !self.quiet {
@@ -102,5 +114,23 @@ impl Context {
     pub fn report(&self, failure: &Failure) {
         let text = if self.json { failure.to_json() } else { self.terminal.report(failure) };
         let _ = writeln!(io::stderr(), "{}", text.trim_end());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_wants_quiet_or_json_sees_no_warning_that_may_come_to_nothing() {
+        let level = |quiet, json, verbose, service| {
+            let terminal = Terminal::of_process();
+            Context { terminal, json, quiet, verbose }.level(service)
+        };
+        assert_eq!(level(false, false, 0, false), LevelFilter::WARN);
+        assert_eq!(level(true, false, 0, false), LevelFilter::ERROR);
+        assert_eq!(level(false, true, 0, false), LevelFilter::ERROR);
+        assert_eq!(level(true, true, 1, false), LevelFilter::INFO);
+        assert_eq!(level(true, false, 0, true), LevelFilter::INFO);
     }
 }

@@ -4,9 +4,9 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::error::Exit;
 
-/// Calls `first` when the process is asked to end, once, on a thread of its own. Whoever asks a
+/// Calls `first` with the signal's name when the process is asked to end, once, on a thread of its own. Whoever asks a
 /// second time ends the process at once.
-pub fn on_interrupt(first: impl FnOnce() + Send + 'static) {
+pub fn on_interrupt(first: impl FnOnce(&'static str) + Send + 'static) {
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
         let Ok(runtime) = runtime else { return };
@@ -17,11 +17,11 @@ pub fn on_interrupt(first: impl FnOnce() + Send + 'static) {
             else {
                 return;
             };
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-            first();
+            let name = tokio::select! {
+                _ = interrupt.recv() => "SIGINT",
+                _ = terminate.recv() => "SIGTERM",
+            };
+            first(name);
             tokio::select! {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}

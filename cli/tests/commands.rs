@@ -164,6 +164,13 @@ fn explain_needs_no_site_and_tells_everything() {
     let study = sandbox.study();
     let sql = "SELECT region, AVG(age) AS a, SUM(age) / COUNT(*) AS b FROM visits GROUP BY region";
     let text = ok(["explain", "--study", path(&study), "--link", "35,50", sql]);
+    let signed = fs::read(&study).unwrap();
+    assert!(run(["explain", "--study", path(&study), sql]).stderr.is_empty());
+    fs::write(&study, [&signed, &b"\n"[..]].concat()).unwrap();
+    let altered = run(["-q", "explain", "--study", path(&study), sql]);
+    let warned = support::text(&altered.stderr);
+    assert!(altered.status.success() && warned.contains("of another text"), "{}", both(&altered));
+    fs::write(&study, &signed).unwrap();
     for part in [
         "Each site runs on its own rows",
         "Who learns what",

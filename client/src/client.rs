@@ -7,7 +7,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use tacit_governance::{KeyPair, Role, SessionParties, Study, Timestamp};
+use tacit_governance::{KeyPair, Role, SessionParties, SignatureState, Study, Timestamp};
 use tacit_mpc::{Circuit, EngineKind};
 use tacit_net::quic::{Endpoint, Options, SecretKey};
 use tacit_plan::Plan;
@@ -79,6 +79,18 @@ impl Client {
     pub fn open_study(study: &Path) -> Result<Self> {
         let path = study.to_owned();
         Ok(Self { study: Study::open(study)?, path, asking: None, endpoint: Mutex::default() })
+    }
+
+    /// What speaks against the study's text, for people: signatures beside it that are missing or
+    /// do not fit. Empty if every site has signed these bytes.
+    pub fn doubts(&self) -> Vec<String> {
+        match tacit_governance::verify_all(&self.path) {
+            Err(error) => vec![format!("the signatures cannot be checked ({error})")],
+            Ok(states) => {
+                let bad = states.iter().filter(|(_, state)| *state != SignatureState::Valid);
+                bad.map(|(site, state)| format!("the signature of {site} is {state}")).collect()
+            }
+        }
     }
 
     /// The study.

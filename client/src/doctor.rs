@@ -162,8 +162,14 @@ fn examine_study(path: &Path, study: &Study, key: Option<&KeyPair>, findings: &m
                         std::thread::spawn(move || reach(&endpoint, &other, digest))
                     })
                     .collect();
-                let found = asked.into_iter().filter_map(|thread| thread.join().ok());
-                findings.extend(found.flatten());
+                let reached: Vec<Reached> =
+                    asked.into_iter().filter_map(|thread| thread.join().ok()).collect();
+                let signed =
+                    findings.iter().all(|finding| finding.ok || finding.check != "signatures");
+                match odd(study.digest(), signed, &reached) {
+                    Some(theirs) => blame_this_file(study.digest(), theirs, reached, findings),
+                    None => findings.extend(reached.into_iter().flat_map(|one| one.findings)),
+                }
             }
         }
     }
@@ -188,8 +194,62 @@ fn buffers(buffers: Buffers) -> Finding {
     Finding::bad("udp", what + "; large transfers may be slow", Side::Analyst, fix)
 }
 
+/// What was found at one party.
+struct Reached {
+    findings: Vec<Finding>,
+    /// The study that it serves, if it said so.
+    study: Option<Digest>,
+}
+
+/// The study that every party serves which answered, if it is the file here that differs: there are
+/// several of them, or the signatures beside the file do not fit it either.
+fn odd(ours: Digest, signed: bool, reached: &[Reached]) -> Option<Digest> {
+    let mut served = reached.iter().filter_map(|one| one.study);
+    let first = served.next().filter(|first| *first != ours)?;
+    let mut others = 0;
+    for other in served {
+        if other != first {
+            return None;
+        }
+        others += 1;
+    }
+    (others > 0 || !signed).then_some(first)
+}
+
+/// One finding against the file here instead of one against each party.
+fn blame_this_file(
+    ours: Digest,
+    theirs: Digest,
+    reached: Vec<Reached>,
+    findings: &mut Vec<Finding>,
+) {
+    let fix = "get the study file and its signatures from the sites again";
+    for finding in findings.iter_mut().filter(|f| !f.ok && f.check == "signatures") {
+        finding.side = Some(Side::Analyst);
+        finding.fix = Some(fix.to_owned());
+    }
+    let all = reached.into_iter().flat_map(|one| one.findings);
+    findings.extend(all.filter(|finding| !finding.check.starts_with("study ")));
+    let what = format!(
+        "the file here is the odd one: every party that answered serves the study {theirs}, here \
+         it is {ours}"
+    );
+    findings.push(Finding::bad("study", what, Side::Analyst, fix));
+}
+
 /// Reachability, study and clock of one party.
-fn reach(endpoint: &Endpoint, party: &Party, study: Digest) -> Vec<Finding> {
+fn reach(endpoint: &Endpoint, party: &Party, study: Digest) -> Reached {
+    let mut served = None;
+    let findings = look(endpoint, party, study, &mut served);
+    Reached { findings, study: served }
+}
+
+fn look(
+    endpoint: &Endpoint,
+    party: &Party,
+    study: Digest,
+    served: &mut Option<Digest>,
+) -> Vec<Finding> {
     let name = &party.name;
     let check = format!("reach {name}");
     let peer = Peer {
@@ -245,6 +305,7 @@ fn reach(endpoint: &Endpoint, party: &Party, study: Digest) -> Vec<Finding> {
             return findings;
         }
     };
+    *served = Some(clock.study);
     let ahead = (clock.microseconds - (sent / 2 + back / 2)) as f64 / 1e6;
     let what = format!("the clock of {name} is {ahead:+.1} s from this one");
     findings.push(if ahead.abs() <= CLOCK_SECONDS {
@@ -270,4 +331,51 @@ fn reach(endpoint: &Endpoint, party: &Party, study: Digest) -> Vec<Finding> {
         ));
     }
     findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OURS: Digest = Digest([1; 32]);
+    const NEW: Digest = Digest([2; 32]);
+    const OTHER: Digest = Digest([3; 32]);
+
+    fn reached(studies: &[Option<Digest>]) -> Vec<Reached> {
+        let one = |(at, study): (usize, &Option<Digest>)| Reached {
+            findings: vec![Finding::bad(
+                format!("study site{at}"),
+                "differs",
+                Side::Party(format!("site{at}")),
+                "compare",
+            )],
+            study: *study,
+        };
+        studies.iter().enumerate().map(one).collect()
+    }
+
+    #[test]
+    fn the_file_here_is_the_odd_one_where_all_others_agree() {
+        let odd = |signed, studies: &[Option<Digest>]| odd(OURS, signed, &reached(studies));
+        assert_eq!(odd(true, &[Some(NEW), None, Some(NEW)]), Some(NEW));
+        assert_eq!(odd(true, &[Some(NEW), Some(OURS)]), None);
+        assert_eq!(odd(true, &[Some(OURS), Some(OURS)]), None);
+        assert_eq!(odd(true, &[Some(NEW), Some(OTHER)]), None);
+        assert_eq!(odd(true, &[None, None]), None);
+        // One against one: the signatures tell.
+        assert_eq!(odd(true, &[Some(NEW)]), None);
+        assert_eq!(odd(false, &[Some(NEW)]), Some(NEW));
+    }
+
+    #[test]
+    fn an_odd_file_is_the_only_thing_to_blame() {
+        let unsigned = |site: &str| {
+            Finding::bad("signatures", "altered", Side::Party(site.to_owned()), "sign again")
+        };
+        let mut findings = vec![unsigned("site0"), unsigned("site1")];
+        blame_this_file(OURS, NEW, reached(&[Some(NEW), Some(NEW)]), &mut findings);
+        assert_eq!(findings.len(), 3);
+        assert!(findings.iter().all(|finding| finding.side == Some(Side::Analyst)));
+        assert!(findings[2].what.contains("the file here is the odd one"));
+    }
 }

@@ -149,7 +149,7 @@ mod tests {
     fn a_silent_analyst_has_given_up_long_before_a_waiting_one() {
         let now = Instant::now();
         let ago = |seconds| now.checked_sub(Duration::from_secs(seconds)).unwrap();
-        let (patience, silence) = (Duration::from_secs(300), Duration::from_secs(60));
+        let (patience, silence) = (Duration::from_mins(5), Duration::from_mins(1));
         let over = |begin, heard| late(begin, heard, patience, silence);
         assert_eq!(over(ago(10), None), None);
         assert!(over(ago(61), None).unwrap().contains("said nothing for 60 s"));

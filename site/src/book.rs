@@ -138,12 +138,12 @@ mod tests {
         first.append(&record(&asked("a", 1), Outcome::Released)).unwrap();
         assert!(book.debit(asked("a", 3), Some(2), now).is_err());
         drop(first);
-        let _other = book.debit(asked("b", 3), Some(1), now).unwrap();
+        let other = book.debit(asked("b", 3), Some(1), now).unwrap();
         let refused = Outcome::Refused { reason: "this session is known already".into() };
         book.append(&record(&asked("a", 2), refused)).unwrap();
         let again = book.debit(asked("a", 3), Some(2), now);
         assert!(again.is_err(), "a refusal gave back what a running query holds");
-        drop((again, second, _other));
+        drop((again, second, other));
         drop(book);
         let book = Book::open(&folder.path().join("receipts.jsonl")).unwrap();
         let _held = book.debit(asked("a", 4), Some(2), now).unwrap();

@@ -99,12 +99,31 @@ fn show(arguments: &Show, context: &Context) -> Result<()> {
     }
     let rows: Vec<Vec<String>> = entries.iter().map(row).collect();
     let header = ["#", "time", "analyst", "engine", "rounds", "outcome", "question", "hash"];
-    context.print(&table::words(&header, &rows, &[0, 4], &context.terminal))
+    context.print(&table::words(&header, &rows, &[0, 4], &context.terminal))?;
+    if entries
+        .iter()
+        .any(|entry| matches!(rounds(entry), Some((counted, billed)) if counted < billed))
+    {
+        context.note(
+            "note: a receipt is written before what it speaks of happens: that of a release before \
+             the round in which output shares leave, and that of a party which only enters before \
+             its first. So it counts fewer rounds than were billed.",
+        );
+    }
+    Ok(())
+}
+
+/// Rounds of a receipt as counted, and as billed.
+fn rounds(entry: &Entry) -> Option<(u64, u64)> {
+    let of = |cost: &Option<serde_json::Value>| cost.as_ref()?.get("rounds")?.as_u64();
+    Some((of(&entry.record.ledger)?, of(&entry.record.bill)?))
 }
 
 fn row(entry: &Entry) -> Vec<String> {
     let record = &entry.record;
-    let rounds = record.ledger.as_ref().and_then(|ledger| ledger.get("rounds"));
+    let rounds = rounds(entry).map_or_else(String::new, |(counted, billed)| {
+        if counted == billed { counted.to_string() } else { format!("{counted} of {billed}") }
+    });
     let sql = record.sql.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut shown: String = sql.chars().take(SQL_SHOWN).collect();
     if shown.len() < sql.len() {
@@ -115,7 +134,7 @@ fn row(entry: &Entry) -> Vec<String> {
         record.time.clone(),
         record.analyst.clone(),
         record.engine.clone(),
-        rounds.map_or_else(String::new, ToString::to_string),
+        rounds,
         printable(&record.outcome.to_string()),
         printable(&shown),
         entry.hash.short(),

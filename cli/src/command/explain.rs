@@ -16,7 +16,7 @@ use crate::{
 /// Arguments of `tacit explain`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Runs nothing and needs no site: the plan, the SQL that each site will run on its own rows, the
+Runs nothing and needs no site, and takes a draft that nobody has signed, with a warning: the plan, the SQL that each site will run on its own rows, the
 circuit, who learns what, and for every engine that the study allows the exact rounds and bytes.
 
 Examples:
@@ -58,6 +58,11 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let links = arguments.link.iter().map(|link| profile(link));
     let links: Vec<Profile> = links.collect::<Result<_>>()?;
     let client = Client::open_study(&arguments.study.study)?;
+    for doubt in client.doubts() {
+        Context::warn(&format!(
+            "{doubt}: this may not be the study that the sites serve (see tacit doctor)"
+        ));
+    }
     let refused = |error| Failure::of_question(error, &sql);
     if arguments.format == Format::Dot {
         let engine = arguments.engine.as_deref().map(super::query::engine).transpose()?;

@@ -95,7 +95,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let cancel = Cancel::new();
     signals::on_interrupt({
         let cancel = cancel.clone();
-        move || cancel.cancel()
+        move |_| cancel.cancel()
     });
     let mut drawn = Drawn::new(&context.terminal);
     let answer = client.ask(&sql, chosen, &mut |progress| drawn.show(&progress), &cancel);

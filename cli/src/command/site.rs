@@ -74,7 +74,10 @@ pub fn run(command: Command, _context: &Context) -> Result<()> {
     }
     let site = Site::open(&config)?;
     let shutdown = site.shutdown();
-    signals::on_interrupt(move || shutdown.stop());
+    signals::on_interrupt(move |signal| {
+        tracing::info!("stopping ({signal})");
+        shutdown.stop();
+    });
     site.serve(|ready| {
         // Whoever started us may have gone: the log says it too.
         let _ = writeln!(std::io::stdout(), "{READY} at {}", ready.address);

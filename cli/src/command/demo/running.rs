@@ -25,7 +25,7 @@ impl Running {
         let held = Held { processes: Vec::new(), folder };
         let held = Arc::new(Mutex::new(Some(held)));
         let of_signal = Arc::clone(&held);
-        signals::on_interrupt(move || {
+        signals::on_interrupt(move |_| {
             end(&of_signal);
             std::process::exit(Exit::Cancelled as i32);
         });
