@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
 use crate::{Error, Result};
@@ -37,7 +38,55 @@ struct State<T> {
     missing: usize,
     /// What ended the session.
     verdict: Option<Error>,
+    /// To be woken instead of a blocked thread.
+    waker: Option<Waker>,
     closed: bool,
+}
+
+impl<T> State<T> {
+    fn await_peers(&mut self, peers: impl Iterator<Item = usize>) {
+        for peer in peers {
+            let slot = &mut self.slots[peer];
+            if !std::mem::replace(&mut slot.awaited, true) {
+                self.missing += usize::from(slot.frames.is_empty());
+            }
+        }
+    }
+
+    fn late(&self, peer: usize) -> bool {
+        self.slots[peer].frames.is_empty()
+    }
+
+    /// Whether the wait is over, and how.
+    fn outcome(&self, peers: impl Iterator<Item = usize>) -> Option<Result<()>> {
+        if let Some(verdict) = &self.verdict {
+            return Some(Err(verdict.clone()));
+        }
+        if self.missing == 0 {
+            return Some(Ok(()));
+        }
+        let late = |peer: &usize| self.late(*peer);
+        let lost = |peer: usize| Some((peer, self.slots[peer].gone.clone()?));
+        peers.filter(late).find_map(lost).map(|(peer, cause)| Err(Error::Lost { peer, cause }))
+    }
+
+    fn deadline(&self, mut peers: impl Iterator<Item = usize>, limit: Duration) -> Error {
+        let peer = peers.find(|&peer| self.late(peer)).unwrap_or_default();
+        Error::Deadline { peer, seconds: limit.as_secs() }
+    }
+
+    /// Ends the wait.
+    fn collect(
+        &mut self,
+        peers: impl Iterator<Item = usize>,
+        outcome: Result<()>,
+    ) -> Result<Vec<T>> {
+        self.missing = 0;
+        self.waker = None;
+        self.slots.iter_mut().for_each(|slot| slot.awaited = false);
+        outcome?;
+        Ok(peers.filter_map(|peer| self.slots[peer].frames.pop_front()).collect())
+    }
 }
 
 #[derive(Debug)]
@@ -64,11 +113,11 @@ impl<T> Clone for Inbox<T> {
 
 impl<T> Inbox<T> {
     pub(crate) fn post(&self, from: usize, packet: Packet<T>) {
-        let mut state = self.0.lock();
+        let mut guard = self.0.lock();
+        let state = &mut *guard;
         if state.closed {
             return;
         }
-        let state = &mut *state;
         let slot = &mut state.slots[from];
         let missed = slot.awaited && slot.frames.is_empty();
         let wake = match packet {
@@ -90,8 +139,14 @@ impl<T> Inbox<T> {
                 true
             }
         };
-        if wake {
-            self.0.ready.notify_one();
+        if !wake {
+            return;
+        }
+        let waker = state.waker.take();
+        drop(guard);
+        match waker {
+            Some(waker) => waker.wake(),
+            None => self.0.ready.notify_one(),
         }
     }
 }
@@ -104,7 +159,7 @@ impl<T> Mailbox<T> {
     pub(crate) fn new(parties: usize) -> (Inbox<T>, Self) {
         let slot = |_| Slot { frames: VecDeque::new(), gone: None, awaited: false };
         let slots = (0..parties).map(slot).collect();
-        let state = State { slots, missing: 0, verdict: None, closed: false };
+        let state = State { slots, missing: 0, verdict: None, waker: None, closed: false };
         let shared = Arc::new(Shared { state: Mutex::new(state), ready: Condvar::new() });
         (Inbox(shared.clone()), Self(shared))
     }
@@ -118,35 +173,39 @@ impl<T> Mailbox<T> {
         limit: Duration,
     ) -> Result<Vec<T>> {
         let mut state = self.0.lock();
-        for peer in peers.clone() {
-            state.slots[peer].awaited = true;
-            state.missing += usize::from(state.slots[peer].frames.is_empty());
-        }
+        state.waker = None;
+        state.await_peers(peers.clone());
         let end = Instant::now() + limit;
         let outcome = loop {
-            if let Some(verdict) = &state.verdict {
-                break Err(verdict.clone());
-            }
-            if state.missing == 0 {
-                break Ok(());
-            }
-            let missed = |peer: &usize| state.slots[*peer].frames.is_empty();
-            let lost = |peer: usize| Some((peer, state.slots[peer].gone.clone()?));
-            if let Some((peer, cause)) = peers.clone().filter(missed).find_map(lost) {
-                break Err(Error::Lost { peer, cause });
+            if let Some(outcome) = state.outcome(peers.clone()) {
+                break outcome;
             }
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                let peer = peers.clone().find(missed).unwrap_or_default();
-                break Err(Error::Deadline { peer, seconds: limit.as_secs() });
+                break Err(state.deadline(peers.clone(), limit));
             }
             let waited = self.0.ready.wait_timeout(state, left);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         };
-        state.missing = 0;
-        state.slots.iter_mut().for_each(|slot| slot.awaited = false);
-        outcome?;
-        Ok(peers.filter_map(|peer| state.slots[peer].frames.pop_front()).collect())
+        state.collect(peers, outcome)
+    }
+
+    /// As [`Mailbox::take`], without blocking: `waker` is woken when there is an outcome. `over` is
+    /// the limit once it has passed.
+    pub(crate) fn poll_take(
+        &mut self,
+        peers: impl Iterator<Item = usize> + Clone,
+        over: Option<Duration>,
+        waker: &Waker,
+    ) -> Poll<Result<Vec<T>>> {
+        let mut state = self.0.lock();
+        state.await_peers(peers.clone());
+        let late = |limit| Err(state.deadline(peers.clone(), limit));
+        let Some(outcome) = state.outcome(peers.clone()).or_else(|| over.map(late)) else {
+            state.waker = Some(waker.clone());
+            return Poll::Pending;
+        };
+        Poll::Ready(state.collect(peers, outcome))
     }
 
     /// The error that ended the session, if one has come in.
@@ -165,6 +224,9 @@ impl<T> Drop for Mailbox<T> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
     use super::*;
 
     const SOON: Duration = Duration::from_millis(5);
@@ -189,6 +251,39 @@ mod tests {
         let error = mailbox.take([0, 1, 2].into_iter(), SOON).unwrap_err();
         assert!(matches!(error, Error::Lost { peer: 2, .. }), "{error}");
         assert_eq!(mailbox.take([0].into_iter(), SOON).unwrap(), [1]);
+    }
+
+    #[test]
+    fn a_waiting_task_is_woken_once_and_by_the_last_frame() {
+        struct Count(AtomicUsize);
+        impl Wake for Count {
+            fn wake(self: Arc<Self>) {
+                self.0.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        let count = Arc::new(Count(AtomicUsize::new(0)));
+        let waker = Waker::from(count.clone());
+        let woken = || count.0.load(Ordering::Relaxed);
+        let (inbox, mut mailbox) = Mailbox::new(3);
+        for round in 1..4 {
+            assert!(mailbox.poll_take([1, 2].into_iter(), None, &waker).is_pending());
+            inbox.post(1, Packet::Data(1));
+            inbox.post(1, Packet::Data(1));
+            inbox.post(0, Packet::Gone("bye".into()));
+            assert_eq!(woken(), round - 1);
+            inbox.post(2, Packet::Data(2));
+            assert_eq!(woken(), round);
+            let taken = mailbox.poll_take([2, 1].into_iter(), None, &waker);
+            assert!(matches!(taken, Poll::Ready(Ok(frames)) if frames == [2, 1]));
+            mailbox.take([1].into_iter(), SOON).unwrap();
+        }
+        let limit = Duration::from_secs(7);
+        assert!(mailbox.poll_take([1].into_iter(), None, &waker).is_pending());
+        let late = mailbox.poll_take([1].into_iter(), Some(limit), &waker);
+        assert!(matches!(late, Poll::Ready(Err(Error::Deadline { peer: 1, seconds: 7 }))));
+        assert!(mailbox.poll_take([1].into_iter(), None, &waker).is_pending());
+        inbox.post(2, Packet::Abort { culprit: None, reason: "a".into() });
+        assert_eq!(woken(), 4);
     }
 
     #[test]

@@ -6,8 +6,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use common::{World, all_to_all, key, options, others, until_error};
-use tacit_net::quic::{Endpoint, QuicLink};
+use common::{ANY, World, all_to_all, key, options, others, until_error};
+use tacit_net::quic::{Endpoint, Options, QuicLink};
 use tacit_net::{Counted, Cut, Error, Fault, Link, Round, Tampered};
 
 #[test]
@@ -329,4 +329,102 @@ fn a_peer_that_is_down_is_named_with_the_cause() {
     let named = matches!(&error, Error::Unreachable { peer: Some(p), fault: Fault::NothingListens, .. }
         if *p == down);
     assert!(named, "{error}");
+}
+
+#[test]
+fn a_party_that_computes_after_rounds_stays_connected_and_answers() {
+    let world = World::new(3, 0);
+    world.run(1, |mut link| {
+        for _ in 0..50 {
+            all_to_all(&mut link, 100).unwrap();
+        }
+        // Longer than the idle time of the others.
+        if link.me() == 0 {
+            thread::sleep(Duration::from_millis(2500));
+        } else {
+            thread::sleep(Duration::from_millis(100));
+            let time = world.endpoints[link.me()].ping(&world.peers[0]).unwrap();
+            assert!(time < Duration::from_secs(1), "{time:?}");
+        }
+        all_to_all(&mut link, 100).unwrap();
+    });
+}
+
+#[test]
+fn many_sessions_of_one_endpoint_wait_at_once() {
+    let world = World::new(2, 0);
+    thread::scope(|scope| {
+        for session in 1..9 {
+            let world = &world;
+            scope.spawn(move || {
+                world.run(session, |mut link| {
+                    for number in 0..200 {
+                        if link.me() == 0 && number % 50 == usize::from(session) {
+                            thread::sleep(Duration::from_millis(10));
+                        }
+                        all_to_all(&mut link, 100).unwrap();
+                        // Not driven by the party.
+                        if number % 20 == 0 {
+                            all_to_all(&mut link, 300_000).unwrap();
+                        }
+                    }
+                })
+            });
+        }
+    });
+}
+
+#[test]
+fn a_conversation_goes_on_while_a_party_waits_and_computes_in_turns() {
+    let world = World::new(2, 0);
+    let answers = world.endpoints[0].incoming();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            let conversation = answers.recv().unwrap().conversation;
+            while let Ok(message) = conversation.receive(Duration::from_secs(5)) {
+                // The last answer is not awaited.
+                let _ = conversation.send(message.unwrap());
+            }
+        });
+        world.run(1, |mut link| {
+            if link.me() == 0 {
+                for number in 0..40 {
+                    let round = Round { send: vec![], expect: vec![(1, 8)] };
+                    link.exchange(round).unwrap();
+                    thread::sleep(Duration::from_micros(number * 100));
+                }
+                return;
+            }
+            let asking = world.endpoints[1].request(&world.peers[0], vec![1; 100]).unwrap();
+            for number in 0..40u8 {
+                let echo = asking.receive(Duration::from_secs(5)).unwrap().unwrap();
+                asking.send(echo).unwrap();
+                let frame = Bytes::from(vec![number; 8]);
+                link.exchange(Round { send: vec![(0, frame)], expect: vec![] }).unwrap();
+            }
+        });
+    });
+}
+
+#[test]
+fn rounds_work_with_several_threads_and_from_inside_a_runtime() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    for threads in [0, 1, 2] {
+        let World { mut endpoints, mut peers } = World::new(2, 0);
+        let options = Options { threads, ..options(1) };
+        endpoints[1] = Endpoint::bind(options.listen(ANY)).unwrap();
+        peers[1].address = Some(endpoints[1].local_address().to_string());
+        let world = World { endpoints, peers };
+        world.endpoints[1].allow(world.names());
+        world.run(1, |mut link| {
+            let rounds = |link: &mut QuicLink| {
+                for length in [1, 100, 1_000_000, 2] {
+                    all_to_all(link, length).unwrap();
+                }
+            };
+            rounds(&mut link);
+            runtime.block_on(async { rounds(&mut link) });
+            rounds(&mut link);
+        });
+    }
 }

@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 
 use quinn::{Connection, TokioRuntime};
 use rustls::sign::CertifiedKey;
-use tokio::runtime::{Handle, Runtime};
+use tokio::runtime::Handle;
 
 use super::accept::{self, Configs};
 use super::connect::{self, Slot};
 use super::conversation::{Conversation, Incoming};
+use super::drive::Engine;
 use super::key::{PublicKey, SecretKey};
 use super::link::{LinkOptions, QuicLink};
 use super::rendezvous::Rendezvous;
@@ -64,16 +65,16 @@ pub struct Options {
     pub parked: usize,
     /// How long such a stream is kept.
     pub patience: Duration,
-    /// Threads for I/O and encryption.
+    /// Threads for I/O and encryption. With one, a party that waits for the frames of a small
+    /// round does the I/O itself, which halves the cost of a round. Several never do that; they
+    /// share out bulk, for lines that bring more than one core decrypts (some gigabits a second).
     pub threads: usize,
 }
 
 impl Options {
     /// Defaults: idle 4 s, signs of life every second, 10 s to connect, 8 MiB of UDP buffers,
-    /// 1024 connections, 512 parked streams for up to 60 s, two threads (one on a machine of two
-    /// cores or fewer, where a second one makes rounds a third slower).
+    /// 1024 connections, 512 parked streams for up to 60 s, one thread.
     pub fn new(key: SecretKey) -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             key,
             listen: None,
@@ -85,7 +86,7 @@ impl Options {
             connections: 1024,
             parked: 512,
             patience: Duration::from_mins(1),
-            threads: if cores > 2 { 2 } else { 1 },
+            threads: 1,
         }
     }
 
@@ -154,7 +155,7 @@ impl Shared {
 #[derive(Clone)]
 pub struct Endpoint {
     pub(super) shared: Arc<Shared>,
-    runtime: Arc<Guard>,
+    guard: Arc<Guard>,
     first: Arc<Mutex<Option<Receiver<Incoming>>>>,
     buffers: Buffers,
 }
@@ -170,15 +171,9 @@ impl Endpoint {
         let setup = |error: std::io::Error| Error::Setup(format!("cannot start: {error}"));
         let local = socket.local_addr().map_err(setup)?;
         let config = transport::endpoint(&options, local)?;
-        let threads = options.threads;
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(threads.max(1))
-            .thread_name("tacit-net")
-            .enable_all()
-            .build()
-            .map_err(setup)?;
+        let engine = Engine::start(options.threads).map_err(setup)?;
         let quinn = {
-            let _context = runtime.enter();
+            let _context = engine.handle().enter();
             quinn::Endpoint::new(config, None, socket, Arc::new(TokioRuntime)).map_err(setup)?
         };
         let (sender, receiver) = sync_channel(QUEUE);
@@ -199,12 +194,12 @@ impl Endpoint {
         if listens {
             let configs = Configs::new(&shared)?;
             quinn.set_server_config(Some(configs.far()));
-            runtime.spawn(accept::serve(Arc::downgrade(&shared), quinn.clone(), configs));
+            engine.handle().spawn(accept::serve(Arc::downgrade(&shared), quinn.clone(), configs));
         }
         let flushing = shared.flushing.clone();
-        let runtime = Arc::new(Guard { runtime: Some(runtime), quinn, flushing });
+        let guard = Arc::new(Guard { engine, quinn, flushing });
         let first = Arc::new(Mutex::new(Some(receiver)));
-        Ok(Self { shared, runtime, first, buffers })
+        Ok(Self { shared, guard, first, buffers })
     }
 
     /// This party's public key.
@@ -308,7 +303,11 @@ impl Endpoint {
     }
 
     pub(super) fn handle(&self) -> &Handle {
-        self.runtime.handle()
+        self.engine().handle()
+    }
+
+    pub(super) fn engine(&self) -> &Engine {
+        &self.guard.engine
     }
 }
 
@@ -329,23 +328,17 @@ pub(super) fn unreachable(index: Option<usize>, peer: &Peer, fault: Fault) -> Er
 
 /// Owns the runtime; when the last user is gone, sends out what is queued and closes.
 struct Guard {
-    runtime: Option<Runtime>,
+    /// Ends after [`Guard::drop`]; then the port is free.
+    engine: Engine,
     quinn: quinn::Endpoint,
     flushing: Flushing,
 }
 
-impl Guard {
-    fn handle(&self) -> &Handle {
-        self.runtime.as_ref().expect("the runtime lives as long as its guard").handle()
-    }
-}
-
 impl Drop for Guard {
     fn drop(&mut self) {
-        let Some(runtime) = self.runtime.take() else { return };
         let (quinn, flushing) = (self.quinn.clone(), self.flushing.clone());
         let (sender, done) = sync_channel::<()>(1);
-        runtime.spawn(async move {
+        self.engine.handle().spawn(async move {
             let end = Instant::now() + DRAIN;
             while !flushing.idle() && Instant::now() < end {
                 tokio::time::sleep(Duration::from_millis(1)).await;
@@ -355,10 +348,7 @@ impl Drop for Guard {
             let _ = tokio::time::timeout(Duration::from_millis(200), quinn.wait_idle()).await;
             drop(sender);
         });
+        self.engine.urge();
         let _ = done.recv_timeout(DRAIN + Duration::from_secs(1));
-        // On a thread of its own, so that an endpoint may be dropped anywhere. Once it ends, the
-        // port is free.
-        let stop = std::thread::spawn(move || runtime.shutdown_timeout(Duration::from_secs(1)));
-        let _ = stop.join();
     }
 }

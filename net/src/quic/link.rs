@@ -1,6 +1,7 @@
 //! [`QuicLink`]: one party's end of a session over QUIC.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use quinn::Connection;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, yield_now};
 use tokio::time::{sleep, timeout, timeout_at};
 
 use super::connect;
@@ -32,6 +33,10 @@ const EARLY: usize = 64 << 10;
 
 /// So many small frames may lie here before they are asked for.
 const AHEAD: u32 = 4;
+
+/// Rounds of up to this many bytes are driven by the party that waits for them. More than that
+/// is sent in several goes while the party does something else, and the hand-over is lost in it.
+const DRIVEN: usize = 256 << 10;
 
 /// How long an abort notice is given to arrive.
 const TELL: Duration = Duration::from_secs(2);
@@ -225,13 +230,10 @@ impl QuicLink {
         let peers: Vec<usize> =
             (0..self.channels.len()).filter(|&peer| self.channels[peer].is_some()).collect();
         let message = Bytes::copy_from_slice(message);
-        for &peer in &peers {
-            self.post(peer, Kind::Hello, message.clone())?;
-            self.due(peer, Due { kind: Kind::Hello, length: HELLO })?;
-        }
+        let send = peers.iter().map(|&peer| (peer, message.clone())).collect();
         let due = Due { kind: Kind::Hello, length: HELLO };
         let dues: Vec<(usize, Due)> = peers.iter().map(|&peer| (peer, due)).collect();
-        let result = self.take(&dues, deadline);
+        let result = self.play(Kind::Hello, send, &dues, deadline);
         let mut messages = vec![None; self.channels.len()];
         for (peer, message) in peers.into_iter().zip(self.settle(result)?) {
             messages[peer] = Some(message);
@@ -265,19 +267,44 @@ impl QuicLink {
         Ok(())
     }
 
-    fn take(&mut self, dues: &[(usize, Due)], limit: Duration) -> Result<Frames> {
-        let items = self.mailbox.take(dues.iter().map(|(peer, _)| *peer), limit)?;
-        let check = |(&(peer, due), (kind, bytes)): (&(usize, Due), Item)| {
-            if due.fits(kind, bytes.len()) {
-                return Ok(bytes);
-            }
-            Err(Error::Frame {
-                peer,
-                expected: Due::describe(due.kind, due.length),
-                got: Due::describe(kind, bytes.len()),
-            })
+    /// Posts frames and waits for those that are due.
+    fn play(
+        &mut self,
+        kind: Kind,
+        send: Vec<(usize, Bytes)>,
+        dues: &[(usize, Due)],
+        limit: Duration,
+    ) -> Result<Frames> {
+        let bytes: usize = send.iter().map(|(_, frame)| frame.len()).sum();
+        let bytes = dues.iter().fold(bytes, |sum, (_, due)| sum.saturating_add(due.length));
+        let endpoint = self.endpoint.clone();
+        let engine = endpoint.engine();
+        let driver = engine.driver().filter(|_| bytes <= DRIVEN);
+        let Some(driver) = driver else {
+            self.post_all(kind, send, dues)?;
+            engine.urge();
+            let items = self.mailbox.take(dues.iter().map(|(peer, _)| *peer), limit)?;
+            return check(dues, items);
         };
-        dues.iter().zip(items).map(check).collect()
+        let items = driver.run(async {
+            // Posted here, the frames leave from this thread and in one wake.
+            self.post_all(kind, send, dues)?;
+            let _turn = driver.step_in();
+            receive(&mut self.mailbox, dues, limit).await
+        })?;
+        check(dues, items)
+    }
+
+    fn post_all(
+        &mut self,
+        kind: Kind,
+        send: Vec<(usize, Bytes)>,
+        dues: &[(usize, Due)],
+    ) -> Result<()> {
+        for &(from, due) in dues {
+            self.due(from, due)?;
+        }
+        send.into_iter().try_for_each(|(to, frame)| self.post(to, kind, frame))
     }
 
     /// Ends the session at all parties if something failed at this one.
@@ -310,13 +337,7 @@ impl Link for QuicLink {
         }
         let due = |&(from, length): &(usize, usize)| (from, Due { kind: Kind::Data, length });
         let dues: Vec<(usize, Due)> = round.expect.iter().map(due).collect();
-        for &(from, due) in &dues {
-            self.due(from, due)?;
-        }
-        for (to, frame) in round.send {
-            self.post(to, Kind::Data, frame)?;
-        }
-        let frames = self.take(&dues, self.deadline);
+        let frames = self.play(Kind::Data, round.send, &dues, self.deadline);
         self.settle(frames)
     }
 
@@ -351,6 +372,7 @@ impl Link for QuicLink {
             let guard = self.endpoint.shared.flushing.begin();
             self.endpoint.handle().spawn(tell(channel, message.clone(), guard));
         }
+        self.endpoint.engine().urge();
     }
 }
 
@@ -359,6 +381,8 @@ impl Drop for QuicLink {
         for place in &self.places {
             self.endpoint.shared.rendezvous.close(place);
         }
+        // What comes next is not a round of this session.
+        self.endpoint.engine().urge();
     }
 }
 
@@ -408,6 +432,47 @@ impl Channel {
             stream,
         }
     }
+}
+
+/// Waits for the frames that are due, on the thread that drives the endpoint.
+async fn receive(
+    mailbox: &mut Mailbox<Item>,
+    dues: &[(usize, Due)],
+    limit: Duration,
+) -> Result<Vec<Item>> {
+    let peers = dues.iter().map(|(peer, _)| *peer);
+    let mut at_once = true;
+    let arrived = poll_fn(|context| {
+        let arrived = mailbox.poll_take(peers.clone(), None, context.waker());
+        at_once &= arrived.is_ready();
+        arrived
+    });
+    let items = match timeout(limit, arrived).await {
+        Ok(items) => items,
+        Err(_) => {
+            poll_fn(|context| mailbox.poll_take(peers.clone(), Some(limit), context.waker())).await
+        }
+    };
+    if at_once {
+        // What this party posted has not been sent yet.
+        yield_now().await;
+    }
+    items
+}
+
+/// Refuses frames that are not what was due.
+fn check(dues: &[(usize, Due)], items: Vec<Item>) -> Result<Frames> {
+    let check = |(&(peer, due), (kind, bytes)): (&(usize, Due), Item)| {
+        if due.fits(kind, bytes.len()) {
+            return Ok(bytes);
+        }
+        Err(Error::Frame {
+            peer,
+            expected: Due::describe(due.kind, due.length),
+            got: Due::describe(kind, bytes.len()),
+        })
+    };
+    dues.iter().zip(items).map(check).collect()
 }
 
 /// Reads frames for as long as the peer keeps to the rules; gives the packet that ends it.

@@ -16,10 +16,13 @@
 //! session: questions, answers, status.
 //!
 //! # Blocking
-//! The party's thread blocks; one or two runtime threads per endpoint do the I/O, and keep the
-//! connections alive while the party computes. A frame that fits the window is handed to quinn by
-//! the party's thread itself. Incoming frames meet in one mailbox per link: an abort by one peer
-//! ends the wait for another, and the party is woken once per round.
+//! The party's thread blocks. While it waits for the frames of a small round it does the endpoint's
+//! I/O itself, for all sessions, which spares a hand-over to another thread and back; an I/O thread
+//! does it whenever no party has for a millisecond or two, and keeps the connections alive while
+//! the party computes. Large rounds are left to the I/O thread ([`Options::threads`] may ask for
+//! several, which then do all of it). A frame that fits the window is handed to quinn by the party's
+//! thread itself. Incoming frames meet in one mailbox per link: an abort by one peer ends the wait
+//! for another, and the party is woken once per round.
 //!
 //! # Security
 //! - Frames are checked against the exact length due before memory is taken. What a peer can make
@@ -33,6 +36,7 @@ mod accept;
 pub mod bare;
 mod connect;
 mod conversation;
+mod drive;
 mod endpoint;
 mod key;
 mod link;
