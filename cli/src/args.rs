@@ -4,7 +4,8 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::{
     command::{
-        audit, completions, demo, dictionary, doctor, explain, key, query, sandbox, site, study,
+        audit, bench, completions, demo, dictionary, doctor, explain, key, query, sandbox, site,
+        study,
     },
     context::Context,
     error::Result,
@@ -90,6 +91,9 @@ pub enum Command {
     Audit(audit::Command),
     /// Find out which side is at fault, and the fix
     Doctor(doctor::Arguments),
+    /// Measure engines and operators, and compare and draw the figures
+    #[command(subcommand)]
+    Bench(bench::Command),
     /// Write a completion script for a shell
     Completions(completions::Arguments),
 }
@@ -111,6 +115,7 @@ impl Command {
             Self::Site(command) => site::run(command, context),
             Self::Audit(command) => audit::run(&command, context),
             Self::Doctor(arguments) => doctor::run(&arguments, context),
+            Self::Bench(command) => bench::run(&command, context),
             Self::Completions(arguments) => completions::run(&arguments, context),
         }
     }

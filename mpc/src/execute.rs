@@ -51,8 +51,12 @@ pub fn run(
     run_measured(circuit, engine, roster, link, inputs, gate).map(|(opened, _)| opened)
 }
 
-/// [`run`], with the most bytes of columns and frames that were alive at once.
-pub(crate) fn run_measured(
+/// [`run`], with the most bytes of columns and frames that were alive at once; 0 at a party that
+/// does not compute.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_measured(
     circuit: &Circuit,
     engine: EngineKind,
     roster: &Roster,

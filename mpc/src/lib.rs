@@ -61,7 +61,7 @@ pub use builder::{Builder, Circuit};
 pub use circuit::{Bit, Handle, Id, Instruction, Kind, Num, Op, Shape};
 pub use column::Column;
 pub use error::{Error, Result};
-pub use execute::{Step, run};
+pub use execute::{Step, run, run_measured};
 pub use oracle::clear;
 pub use reading::Stats;
 pub use roster::{EngineKind, Roster};

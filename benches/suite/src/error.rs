@@ -1,0 +1,78 @@
+//! What can go wrong.
+
+use std::path::PathBuf;
+
+/// Result of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why there is no figure.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A name that is not known.
+    #[error("there is no {what} {name:?}; there are {known}")]
+    Unknown {
+        /// Of what it is a name.
+        what: &'static str,
+        /// The name.
+        name: String,
+        /// All names that are known.
+        known: String,
+    },
+    /// A number of rows that cannot be.
+    #[error("{n} rows: a task takes 1 to 4,294,967,296")]
+    Size {
+        /// The rows asked for.
+        n: usize,
+    },
+    /// A run that would not fit the memory, by its bill.
+    #[error(
+        "{name} would take {needed_mb} MB for all parties together, and {available_mb} MB are \
+         available; take fewer rows (--n)"
+    )]
+    Memory {
+        /// Name of the record.
+        name: String,
+        /// Megabytes billed, inputs included.
+        needed_mb: u64,
+        /// Megabytes that the system has to spare.
+        available_mb: u64,
+    },
+    /// A run opened something else than plain Rust computes.
+    #[error("{name} opened a wrong value: this is a fault of the engine, not a figure")]
+    Wrong {
+        /// Name of the record.
+        name: String,
+    },
+    /// The ledger of a run is not its bill.
+    #[error("{name} sent other than it was billed: this is a fault of the engine, not a figure")]
+    Ledger {
+        /// Name of the record.
+        name: String,
+    },
+    /// The engine cannot run it, or a run failed.
+    #[error(transparent)]
+    Engine(#[from] tacit_mpc::Error),
+    /// The network of this machine.
+    #[error(transparent)]
+    Net(#[from] tacit_net::Error),
+    /// A file that cannot be read or written.
+    #[error("{}: {cause}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        cause: String,
+    },
+    /// A file that is no record of this schema.
+    #[error("{}: {cause}", path.display())]
+    Record {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        cause: String,
+    },
+    /// Records that cannot be compared, or none.
+    #[error("{0}")]
+    Compare(String),
+}

@@ -1,0 +1,24 @@
+//! Figures that a researcher can trust.
+//!
+//! A [`Task`] or a circuit from a [`File`] is run on an engine over a link by [`Setting::measure`], which gives a [`Record`]:
+//! one JSON document with the security model, what is taken for granted, rounds, bytes, memory,
+//! times with their spread, and what the machine does at best, measured in the same run. A record
+//! cannot flatter: values are checked against plain Rust and bytes against the bill before one is
+//! written, a dealer stands in its name, and inputs and dealing have a phase of their own.
+//! [`compare`] sets two records beside each other, [`report`] draws a folder of them.
+
+mod compare;
+mod error;
+mod machine;
+mod measure;
+pub mod record;
+mod report;
+mod task;
+
+pub use compare::{Comparison, compare};
+pub use error::{Error, Result};
+pub use machine::References;
+pub use measure::{LinkKind, Setting};
+pub use record::Record;
+pub use report::{csv, html, markdown};
+pub use task::{File, Inputs, TASKS, Task, Work};

@@ -1,0 +1,283 @@
+//! The record of a measurement: one JSON document, complete by itself.
+//!
+//! | field | what |
+//! | --- | --- |
+//! | `schema` | version of this layout: [`SCHEMA`] |
+//! | `name` | `ENGINE/TASK/N/LINK`; the engine is `additive+dealer` where triples come from a dealer |
+//! | `task`, `about`, `n`, `depth` | what was done: `n` rows, `depth` times one after the other |
+//! | `engine`, `parties`, `adversary`, `security_bits`, `triples` | against whom it is secure, and what it takes for granted |
+//! | `link` | what carried the frames; `simulated` links say so |
+//! | `setup` | the first round: inputs are shared and, where triples are dealt, all of them travel |
+//! | `online` | everything after it, openings included |
+//! | `peak_bytes` | most bytes of columns and frames alive at one compute party, billed and as run |
+//! | `references`, `limit` | what this machine can do at best, measured in the same run |
+//! | `build`, `machine` | what ran, and where |
+//!
+//! Times are in seconds of the slowest compute party, bytes are payload sent. A record whose values
+//! were not those of plain Rust, or whose ledger was not its bill, is never written.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+
+/// Version of the layout.
+pub const SCHEMA: u32 = 1;
+
+/// One measurement.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Record {
+    /// Version of the layout.
+    pub schema: u32,
+    /// `ENGINE/TASK/N/LINK`.
+    pub name: String,
+    /// Name of the task.
+    pub task: String,
+    /// What one of the `n` is.
+    pub about: String,
+    /// Rows.
+    pub n: u64,
+    /// Times that the task was done on them, one after the other.
+    pub depth: u64,
+    /// Name of the engine.
+    pub engine: String,
+    /// Compute parties.
+    pub parties: u64,
+    /// Against whom it is secure.
+    pub adversary: Adversary,
+    /// Bits of security; no statistical ones where nothing fails by chance.
+    pub security_bits: SecurityBits,
+    /// Where multiplication triples come from, if any are used.
+    pub triples: Option<String>,
+    /// What carried the frames.
+    pub link: LinkRecord,
+    /// The first round.
+    pub setup: Phase,
+    /// All rounds after it.
+    pub online: Phase,
+    /// Bytes of columns and frames alive at once at one compute party.
+    pub peak_bytes: Peak,
+    /// What this machine does at best, measured in the same run.
+    pub references: Vec<Reference>,
+    /// The least time that the references allow.
+    pub limit: Option<Limit>,
+    /// What ran.
+    pub build: Build,
+    /// Where it ran.
+    pub machine: Machine,
+}
+
+/// Against whom an engine is secure.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Adversary {
+    /// `none`, `semi-honest` or `malicious`.
+    pub behaviour: String,
+    /// Compute parties that may be corrupted.
+    pub corrupted: u64,
+    /// Of how many.
+    pub of: u64,
+}
+
+/// Bits of security.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SecurityBits {
+    /// Of the ciphers.
+    pub computational: u64,
+    /// Of checks that fail by chance.
+    pub statistical: Option<u64>,
+}
+
+/// What carried the frames.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, tag = "kind", rename_all = "kebab-case")]
+pub enum LinkRecord {
+    /// Threads of one process.
+    Memory,
+    /// QUIC on loopback, one endpoint a party, threads of one process.
+    Quic,
+    /// In memory, with the time that a network would take added: not measured packets.
+    Simulated {
+        /// One way.
+        one_way_ms: f64,
+        /// Of each party's line.
+        mbit_per_s: f64,
+    },
+}
+
+/// A part of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Phase {
+    /// Time of the slowest compute party.
+    pub seconds: Spread,
+    /// Network rounds.
+    pub rounds: u64,
+    /// Payload that each party sends, by session index: compute parties, a dealer, the receiver.
+    pub bytes_sent: Vec<u64>,
+}
+
+/// Repetitions of a time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Spread {
+    /// How many.
+    pub repetitions: u64,
+    /// Smallest.
+    pub min: f64,
+    /// The middle one, or the mean of the two in the middle.
+    pub median: f64,
+    /// Largest.
+    pub max: f64,
+}
+
+impl Spread {
+    /// Of at least one time.
+    pub fn of(mut times: Vec<f64>) -> Self {
+        times.sort_by(f64::total_cmp);
+        let n = times.len();
+        let at = |i: usize| times.get(i).copied().unwrap_or(f64::NAN);
+        Self {
+            repetitions: n as u64,
+            min: at(0),
+            median: f64::midpoint(at(n.saturating_sub(1) / 2), at(n / 2)),
+            max: at(n.saturating_sub(1)),
+        }
+    }
+}
+
+/// Bytes alive at once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Peak {
+    /// By the bill.
+    pub billed: u64,
+    /// As run.
+    pub measured: u64,
+}
+
+/// What this machine does at best.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reference {
+    /// What was measured.
+    pub name: String,
+    /// The figure.
+    pub value: f64,
+    /// Its unit.
+    pub unit: String,
+}
+
+/// The least time that the references allow.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limit {
+    /// What it is the time of.
+    pub of: String,
+    /// That time.
+    pub seconds: f64,
+    /// It over the median of the online time: 1 is the best there can be.
+    pub share: f64,
+}
+
+/// What ran.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Build {
+    /// Release of Tacit.
+    pub version: String,
+    /// `release` or `debug`.
+    pub profile: String,
+    /// SHA-256 of the program file.
+    pub digest: String,
+}
+
+/// Where it ran.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Machine {
+    /// Name of the processor.
+    pub cpu: String,
+    /// Cores that this process may use.
+    pub cores: u64,
+    /// Wide instructions that the ciphers and loops choose among at run time.
+    pub instructions: Vec<String>,
+    /// Operating system and architecture.
+    pub system: String,
+}
+
+impl Record {
+    /// Done in a second: rows times depth over the median of the online time.
+    pub fn per_second(&self) -> f64 {
+        (self.n * self.depth) as f64 / self.online.seconds.median
+    }
+
+    /// Name of the file that it is written to.
+    pub fn file_name(&self) -> String {
+        let safe = |c: char| if c.is_ascii_alphanumeric() || "-+.".contains(c) { c } else { '_' };
+        format!("{}.json", self.name.chars().map(safe).collect::<String>())
+    }
+
+    /// Writes it into a folder, which is made if it is not there.
+    ///
+    /// # Errors
+    /// [`Error::File`].
+    pub fn write(&self, folder: &Path) -> Result<PathBuf> {
+        let path = folder.join(self.file_name());
+        let fail = |cause: String| Error::File { path: path.clone(), cause };
+        std::fs::create_dir_all(folder).map_err(|e| fail(e.to_string()))?;
+        let text = serde_json::to_string_pretty(self).map_err(|e| fail(e.to_string()))?;
+        std::fs::write(&path, text + "\n").map_err(|e| fail(e.to_string()))?;
+        Ok(path)
+    }
+
+    /// Reads one.
+    ///
+    /// # Errors
+    /// [`Error::File`]; [`Error::Record`] with both versions if it has another schema, or with
+    /// what does not fit.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|e| Error::File { path: path.to_owned(), cause: e.to_string() })?;
+        let fail = |cause: String| Error::Record { path: path.to_owned(), cause };
+        let value: serde_json::Value =
+            serde_json::from_str(&text).map_err(|e| fail(format!("no JSON: {e}")))?;
+        match value.get("schema").and_then(serde_json::Value::as_u64) {
+            Some(schema) if schema == u64::from(SCHEMA) => {}
+            Some(other) => {
+                return Err(fail(format!(
+                    "a record of schema {other}; this program reads schema {SCHEMA}: run the \
+                     benchmark again with one program"
+                )));
+            }
+            None => return Err(fail("no record of a benchmark: it has no schema".into())),
+        }
+        serde_json::from_value(value).map_err(|e| fail(e.to_string()))
+    }
+
+    /// All records of a folder, or the one in a file, by name.
+    ///
+    /// # Errors
+    /// As [`Record::read`]; [`Error::Compare`] if there is none.
+    pub fn read_all(path: &Path) -> Result<Vec<Self>> {
+        if path.is_file() {
+            return Ok(vec![Self::read(path)?]);
+        }
+        let fail = |e: std::io::Error| Error::File { path: path.to_owned(), cause: e.to_string() };
+        let mut records = Vec::new();
+        for entry in std::fs::read_dir(path).map_err(fail)? {
+            let file = entry.map_err(fail)?.path();
+            if file.extension().is_some_and(|extension| extension == "json") {
+                records.push(Self::read(&file)?);
+            }
+        }
+        if records.is_empty() {
+            return Err(Error::Compare(format!("{}: there are no records", path.display())));
+        }
+        records.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(records)
+    }
+}

@@ -1,0 +1,304 @@
+//! `tacit bench`.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use tacit_bench::{File, LinkKind, Record, References, Setting, TASKS, Task, Work};
+use tacit_mpc::EngineKind;
+
+use crate::{
+    context::Context,
+    error::{Exit, Failure, Result},
+};
+
+/// Repetitions unless told otherwise.
+const REPEAT: usize = 5;
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+#[command(after_help = "\
+All parties run on this machine, one thread each. A record is written only if the values are those
+of plain Rust and the bytes are those of the bill; triples from a dealer stand in its name.
+
+Examples:
+  tacit bench run mul ltz --out before/
+  tacit bench run round --link quic,wan
+  tacit bench run --circuit adder64.txt --n 1000 --engine rep3,additive
+  tacit bench compare before/ after/
+  tacit bench report after/")]
+pub enum Command {
+    /// The tasks, and what is counted as one
+    List,
+    /// Measure
+    Run(Run),
+    /// Set two folders (or files) of records beside each other
+    Compare(Compare),
+    /// Draw a folder of records: a page, Markdown or CSV
+    Report(Report),
+}
+
+/// Arguments of `tacit bench run`.
+#[derive(Debug, Args)]
+pub struct Run {
+    /// The tasks; without any, and without --circuit, the whole suite
+    #[arg(value_name = "TASK")]
+    tasks: Vec<String>,
+    /// A circuit in Bristol Fashion to run as well
+    #[arg(long, value_name = "FILE")]
+    circuit: Vec<PathBuf>,
+    /// Engines
+    #[arg(long, value_name = "NAME", value_delimiter = ',', default_value = "rep3")]
+    engine: Vec<EngineKind>,
+    /// Rows, such as 1000000 or 1e6; each task has its own by default
+    #[arg(long, value_name = "N", value_delimiter = ',', value_parser = rows)]
+    n: Vec<usize>,
+    /// Links: memory, quic (loopback), lan and wan (simulated), or ONE-WAY-MS/MBIT such as 35/50
+    #[arg(long, value_name = "LINK", value_delimiter = ',', value_parser = link, default_value = "memory")]
+    link: Vec<LinkKind>,
+    /// Compute parties of additive (rep3 has three)
+    #[arg(long, value_name = "K", default_value = "3")]
+    parties: usize,
+    /// Repetitions
+    #[arg(long, value_name = "K", default_value_t = REPEAT)]
+    repeat: usize,
+    /// Write the records into this folder
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+/// Arguments of `tacit bench compare`.
+#[derive(Debug, Args)]
+pub struct Compare {
+    /// Records
+    #[arg(value_name = "A")]
+    first: PathBuf,
+    /// Records to set beside them
+    #[arg(value_name = "B")]
+    second: PathBuf,
+}
+
+/// Arguments of `tacit bench report`.
+#[derive(Debug, Args)]
+pub struct Report {
+    /// Records
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+    /// A page complete by itself (DIR/report.html), or text on standard output
+    #[arg(long, value_enum, default_value = "html")]
+    format: Format,
+    /// Where the page goes
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    Html,
+    Md,
+    Csv,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// Unknown names, sizes that do not fit the memory, and runs whose values or bytes are wrong.
+pub fn run(command: &Command, context: &Context) -> Result<()> {
+    match command {
+        Command::List => list(context),
+        Command::Run(arguments) => measure(arguments, context),
+        Command::Compare(arguments) => compare(arguments, context),
+        Command::Report(arguments) => report(arguments, context),
+    }
+}
+
+fn failure(error: tacit_bench::Error) -> Failure {
+    use tacit_bench::Error;
+    match error {
+        Error::Unknown { .. } | Error::Size { .. } => Failure::new(Exit::Usage, "usage", error),
+        Error::Memory { .. } => Failure::setup("memory", error),
+        Error::Wrong { .. } | Error::Ledger { .. } => {
+            Failure::new(Exit::Differs, "wrong_result", error)
+        }
+        Error::Record { .. } | Error::Compare(_) => Failure::setup("record", error),
+        other => Failure::setup("bench", other),
+    }
+}
+
+/// `1000`, `1_000` or `1e3`.
+fn rows(text: &str) -> Result<usize, String> {
+    let plain = text.replace('_', "");
+    let whole = plain.parse::<usize>().ok();
+    let float =
+        || plain.parse::<f64>().ok().filter(|n| n.fract() == 0.0 && (1.0..1e15).contains(n));
+    let n = whole.or_else(|| float().map(|n| n as usize));
+    n.filter(|n| *n > 0).ok_or_else(|| "not a number of rows; write 1000000 or 1e6".into())
+}
+
+/// As the library reads it, with `/` for `,`, which separates links here.
+fn link(text: &str) -> Result<LinkKind, String> {
+    text.replace('/', ",").parse::<LinkKind>().map_err(|error| error.to_string())
+}
+
+fn list(context: &Context) -> Result<()> {
+    context.write(|out| {
+        for task in TASKS {
+            let times = match task.depth {
+                1 => String::new(),
+                depth => format!(", {depth} times one after the other"),
+            };
+            writeln!(out, "{:<14}{}; {} rows{times}", task.name, task.about, task.n)?;
+        }
+        Ok(())
+    })
+}
+
+fn measure(arguments: &Run, context: &Context) -> Result<()> {
+    let settings = settings(arguments)?;
+    if cfg!(debug_assertions) {
+        context.note("this is a debug build: its figures say nothing about speed");
+    }
+    context.note("measuring what this machine does at best");
+    let mut references: Vec<References> = Vec::new();
+    for (i, setting) in settings.iter().enumerate() {
+        if references.iter().all(|known| known.parties != setting.parties) {
+            references.push(References::measure(setting.parties).map_err(failure)?);
+        }
+        let known = references.iter().find(|known| known.parties == setting.parties);
+        let Some(known) = known else { continue };
+        context.note(&format!("{} of {}: {}", i + 1, settings.len(), setting.name()));
+        let record = setting.measure(known).map_err(failure)?;
+        context.print(&summary(&record))?;
+        if let Some(folder) = &arguments.out {
+            record.write(folder).map_err(failure)?;
+        }
+    }
+    if let Some(folder) = &arguments.out {
+        let folder = folder.display();
+        context.note(&format!("records are in {folder}; next: tacit bench report {folder}"));
+    }
+    Ok(())
+}
+
+/// What to measure, in order.
+fn settings(arguments: &Run) -> Result<Vec<Setting>> {
+    if arguments.repeat == 0 || arguments.repeat > 1000 {
+        let message = format!("--repeat {}: 1 to 1000", arguments.repeat);
+        return Err(Failure::new(Exit::Usage, "usage", message));
+    }
+    let mut works = Vec::new();
+    for name in &arguments.tasks {
+        works.push(Work::Task(Task::named(name).map_err(failure)?));
+    }
+    for path in &arguments.circuit {
+        works.push(Work::File(File::read(path).map_err(failure)?));
+    }
+    if works.is_empty() {
+        works.extend(TASKS.map(Work::Task));
+    }
+    let mut settings = Vec::new();
+    for work in works {
+        for &engine in &arguments.engine {
+            for &link in &arguments.link {
+                let rows = [work.rows()];
+                let rows = if arguments.n.is_empty() { &rows[..] } else { &arguments.n };
+                for &n in rows {
+                    let parties = if engine == EngineKind::Rep3 { 3 } else { arguments.parties };
+                    let repeat = arguments.repeat;
+                    let work = work.clone();
+                    settings.push(Setting { work, n, engine, parties, link, repeat });
+                }
+            }
+        }
+    }
+    Ok(settings)
+}
+
+/// One record in a line.
+fn summary(record: &Record) -> String {
+    let online = &record.online;
+    let busiest = online.bytes_sent.iter().copied().max().unwrap_or(0);
+    let limit = record
+        .limit
+        .as_ref()
+        .map_or(String::new(), |limit| format!(", {:.0} % of {}", 100.0 * limit.share, limit.of));
+    format!(
+        "{}: {:.4} s ({:.4} to {:.4}), {:.3e} a second, {} rounds, {:.2} bytes sent each{limit}\n",
+        record.name,
+        online.seconds.median,
+        online.seconds.min,
+        online.seconds.max,
+        record.per_second(),
+        online.rounds,
+        busiest as f64 / (record.n * record.depth) as f64,
+    )
+}
+
+fn compare(arguments: &Compare, context: &Context) -> Result<()> {
+    let read = |path: &Path| Record::read_all(path).map_err(failure);
+    let (first, second) = (read(&arguments.first)?, read(&arguments.second)?);
+    let pairs = tacit_bench::compare(&first, &second).map_err(failure)?;
+    context.write(|out| {
+        writeln!(out, "{:<44} {:>11} {:>11}  ratio (range)", "record", "A", "B")?;
+        for pair in &pairs {
+            let [ratio, low, high] = pair.ratio;
+            let [a, b] = pair.seconds;
+            write!(
+                out,
+                "{:<44} {a:>9.4} s {b:>9.4} s  {ratio:.2} ({low:.2} to {high:.2})",
+                pair.name
+            )?;
+            if pair.bytes[0] != pair.bytes[1] {
+                write!(out, "; bytes {} and {}", pair.bytes[0], pair.bytes[1])?;
+            }
+            if pair.rounds[0] != pair.rounds[1] {
+                write!(out, "; rounds {} and {}", pair.rounds[0], pair.rounds[1])?;
+            }
+            writeln!(out)?;
+            for caution in &pair.caution {
+                writeln!(out, "    caution: {caution}")?;
+            }
+        }
+        Ok(())
+    })
+}
+
+fn report(arguments: &Report, context: &Context) -> Result<()> {
+    let records = Record::read_all(&arguments.folder).map_err(failure)?;
+    let text = match arguments.format {
+        Format::Md => tacit_bench::markdown(&records),
+        Format::Csv => tacit_bench::csv(&records),
+        Format::Html => tacit_bench::html(&records),
+    };
+    let path = match (&arguments.output, arguments.format) {
+        (Some(path), _) => path.clone(),
+        (None, Format::Html) => {
+            let folder = arguments.folder.as_path();
+            let folder = if folder.is_dir() { folder } else { Path::new(".") };
+            folder.join("report.html")
+        }
+        (None, _) => return context.print(&text),
+    };
+    std::fs::write(&path, text).map_err(|error| Failure::file(&path, &error))?;
+    context.note(&format!("{} is written", path.display()));
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_read_as_people_write_them() {
+        assert_eq!(rows("1e6"), Ok(1_000_000));
+        assert_eq!(rows("1_000"), Ok(1000));
+        for bad in ["0", "-1", "1.5", "1e99", "many"] {
+            assert!(rows(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn links_may_be_given_by_figures() {
+        assert_eq!(link("quic"), Ok(LinkKind::Quic));
+        assert!(link("35/50").is_ok() && link("35").is_err());
+    }
+}
