@@ -5,11 +5,12 @@ use std::{collections::BTreeSet, process::Command};
 use serde_json::Value;
 
 /// Floor of every crate of the workspace; a crate may use crates of lower floors only.
-const FLOORS: [(&str, u32); 11] = [
+const FLOORS: [(&str, u32); 12] = [
     ("tacit-net", 0),
     ("tacit-plan", 1),
     ("tacit-mpc", 1),
     ("tacit-protocols", 2),
+    ("tacit-bench", 3),
     ("tacit-governance", 3),
     ("tacit-sql", 3),
     ("tacit-site", 4),
@@ -103,6 +104,7 @@ fn light_crates_stay_light() {
         ("tacit-protocols", &["datafusion", "tfhe"][..]),
         ("tacit-plan", &["datafusion", "tfhe", "tokio", "quinn"][..]),
         ("tacit-governance", &["datafusion", "tfhe", "tokio", "quinn"][..]),
+        ("tacit-bench", &["datafusion", "tfhe"][..]),
         ("tacit-cli", &["tfhe"][..]),
     ] {
         let names = closure(&metadata, crate_name);
