@@ -82,7 +82,7 @@ fn no_log_error_or_debug_shows_a_value() {
         "SELECT sex, COUNT(*) AS n, SUM(age) AS years FROM visits GROUP BY sex",
         "SELECT note, COUNT(*) FROM visits GROUP BY note",
         "SELECT SUM(1 / (age - age)) AS x FROM visits",
-        "SELECT SUM(CAST(note AS INTEGER)) AS x FROM visits",
+        "SELECT COUNT(CAST(note AS INTEGER)) AS x FROM visits",
         "SELECT nothing FROM visits",
     ] {
         match ask(&client, sql, None) {
