@@ -183,8 +183,8 @@ impl Setting {
         play(circuit, self.engine, roster, inputs, memory::mesh(roster.parties, seed), |_| none)
     }
 
-    /// Refuses what the memory cannot hold: columns of all parties, and the inputs, which are
-    /// there twice.
+    /// Refuses what the memory cannot hold: columns of all parties, and the inputs with what is
+    /// sent of them.
     fn fits(&self, bill: &Bill) -> Result<()> {
         let inputs = 3 * bill.parties.iter().map(|party| party.sent).max().unwrap_or(0);
         let needed = bill.peak_bytes * self.parties as u64 + inputs;
@@ -352,7 +352,8 @@ fn play<L: Link>(
     let ready = Barrier::new(links.len());
     let done = Barrier::new(links.len());
     let party = |me: usize, link: L| -> Result<Party> {
-        let columns = inputs.get(&me).cloned().unwrap_or_default();
+        let asks = me + 1 == roster.parties;
+        let columns = if asks { inputs.clone() } else { Vec::new() };
         let mut link = Timed { inner: Counted::new(link), network: &network, first: None };
         ready.wait();
         let start = Instant::now();
@@ -460,8 +461,9 @@ mod tests {
             setting("mul", EngineKind::Rep3, "memory", 1000).measure(&references()).unwrap();
         assert_eq!(record.name, "rep3/mul/1000/memory");
         assert_eq!((record.adversary.corrupted, record.adversary.of), (1, 3));
-        // Four products and the opening of one number.
+        // Four products and the opening of one number; nothing of them is in the setup.
         assert_eq!((record.setup.rounds, record.online.rounds), (1, 5));
+        assert_eq!(record.setup.bytes_sent[..3], [0, 0, 0]);
         assert_eq!(record.online.bytes_sent, [4 * 8000 + 8, 4 * 8000 + 8, 4 * 8000 + 8, 0]);
         assert_eq!(record.online.seconds.repetitions, 3);
         assert!(record.peak_bytes.measured <= record.peak_bytes.billed);
@@ -484,6 +486,8 @@ mod tests {
         let dealer = 3;
         assert!(record.setup.bytes_sent[dealer] > 0);
         assert_eq!(record.online.bytes_sent[dealer], 0);
+        assert_eq!(record.setup.bytes_sent[..3], [0, 0, 0]);
+        assert_eq!(record.online.rounds, 5);
     }
 
     #[test]

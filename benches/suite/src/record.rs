@@ -7,7 +7,7 @@
 //! | `task`, `about`, `n`, `depth` | what was done: `n` rows, `depth` times one after the other |
 //! | `engine`, `parties`, `adversary`, `security_bits`, `triples` | against whom it is secure, and what it takes for granted |
 //! | `link` | what carried the frames; `simulated` links say so |
-//! | `setup` | the first round: inputs are shared and, where triples are dealt, all of them travel |
+//! | `setup` | the first round: the party that asks shares its inputs and, where triples are dealt, all of them travel |
 //! | `online` | everything after it, openings included |
 //! | `peak_bytes` | most bytes of columns and frames alive at one compute party, billed and as run |
 //! | `references`, `limit` | what this machine can do at best, measured in the same run |

@@ -1,10 +1,10 @@
 //! The tasks that are measured: what each builds, what it must open, and what counts as one.
 //!
-//! Two compute parties enter random columns, the task works on them, and the receiver opens a
-//! check value of every result: the sum of a column of numbers, the parity and the first rows of a
+//! The party that asks enters random columns, the task works on them, and a check value of every
+//! result is opened to it: the sum of a column of numbers, the parity and the first rows of a
 //! column of bits. A run whose check values are not those of plain Rust is an error, not a figure.
 
-use std::{collections::BTreeMap, path::Path};
+use std::path::Path;
 
 use rand_chacha::{
     ChaCha12Rng,
@@ -27,8 +27,8 @@ const MOST_ROWS: usize = 1 << 32;
 /// The largest circuit file that is read, in bytes.
 const LARGEST: u64 = 1 << 30;
 
-/// Columns by holder and slot.
-pub type Inputs = BTreeMap<usize, Vec<Column>>;
+/// What the party that asks enters.
+pub type Inputs = Vec<Column>;
 
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,13 +161,12 @@ impl Task {
     }
 
     fn build(&self, b: &mut Builder, n: usize, addends: usize, to: usize) {
-        let number = |b: &mut Builder, holder| -> Num { b.enter(holder, n) };
-        let bits = |b: &mut Builder, holder, width| -> Vec<Bit> {
-            (0..width).map(|_| b.enter(holder, n)).collect()
-        };
+        let number = |b: &mut Builder| -> Num { b.enter(to, n) };
+        let bits =
+            |b: &mut Builder, width| -> Vec<Bit> { (0..width).map(|_| b.enter(to, n)).collect() };
         let planes = match self.kind {
             Kind::Multiply => {
-                let (x, mut y) = (number(b, 0), number(b, 1));
+                let (x, mut y) = (number(b), number(b));
                 for _ in 0..self.depth {
                     y = b.mul(x, y);
                 }
@@ -175,51 +174,51 @@ impl Task {
                 return b.reveal(sum, to, "sum");
             }
             Kind::And => {
-                let (x, mut y): (Bit, Bit) = (b.enter(0, n), b.enter(1, n));
+                let (x, mut y): (Bit, Bit) = (b.enter(to, n), b.enter(to, n));
                 for _ in 0..self.depth {
                     y = b.and(x, y);
                 }
                 vec![y]
             }
             Kind::Negative => {
-                let x = number(b, 0);
+                let x = number(b);
                 let planes: Vec<Vec<Bit>> = (0..addends).map(|i| b.addend_bits(x, i, 64)).collect();
                 vec![operators::top_of_sum(b, &planes)]
             }
             Kind::Zero => {
-                let x = number(b, 0);
+                let x = number(b);
                 let planes = operators::to_bits(b, x, 64, addends);
                 vec![operators::equal_public(b, &planes, 0)]
             }
             Kind::Less(width) => {
-                let (x, y) = (bits(b, 0, width), bits(b, 1, width));
+                let (x, y) = (bits(b, width), bits(b, width));
                 vec![operators::less(b, &x, &y)]
             }
             Kind::Equal(width) => {
-                let (x, y) = (bits(b, 0, width), bits(b, 1, width));
+                let (x, y) = (bits(b, width), bits(b, width));
                 vec![operators::equal(b, &x, &y)]
             }
             Kind::Maximum(width) => {
-                let (x, y) = (bits(b, 0, width), bits(b, 1, width));
+                let (x, y) = (bits(b, width), bits(b, width));
                 operators::max(b, &x, &y)
             }
             Kind::Select(width) => {
-                let c: Bit = b.enter(0, n);
-                let (x, y) = (bits(b, 0, width), bits(b, 1, width));
+                let c: Bit = b.enter(to, n);
+                let (x, y) = (bits(b, width), bits(b, width));
                 operators::select(b, c, &x, &y)
             }
             Kind::ToBits(width) => {
-                let x = number(b, 0);
+                let x = number(b);
                 operators::to_bits(b, x, width, addends)
             }
             Kind::ToNumber(width) => {
-                let planes = bits(b, 0, width);
+                let planes = bits(b, width);
                 let x = operators::to_num(b, &planes, addends);
                 let sum = b.sum(x);
                 return b.reveal(sum, to, "sum");
             }
             Kind::GroupSum => {
-                let x = number(b, 0);
+                let x = number(b);
                 let groups: Vec<u32> = (0..n).map(|row| (row % GROUPS) as u32).collect();
                 let sums = operators::group_sum(b, x, &groups, GROUPS);
                 return b.reveal(sums, to, "sums");
@@ -228,7 +227,6 @@ impl Task {
         open_bits(b, &planes, to);
     }
 
-    /// Random columns of the two holders, the same for the same seed.
     fn inputs(&self, n: usize, seed: u64) -> Inputs {
         let mut dice = ChaCha12Rng::seed_from_u64(seed);
         let mut words =
@@ -239,34 +237,30 @@ impl Task {
         };
         let mut planes =
             |width: usize| -> Vec<Column> { (0..width).map(|_| column("bit")).collect() };
-        let (first, second) = match self.kind {
-            Kind::Multiply => (vec![column("number")], vec![column("number")]),
-            Kind::And => (planes(1), planes(1)),
-            Kind::Less(width) | Kind::Equal(width) | Kind::Maximum(width) => {
-                (planes(width), planes(width))
-            }
-            Kind::Select(width) => (planes(1 + width), planes(width)),
-            Kind::ToNumber(width) => (planes(width), Vec::new()),
+        match self.kind {
+            Kind::Multiply => vec![column("number"), column("number")],
+            Kind::And => planes(2),
+            Kind::Less(width) | Kind::Equal(width) | Kind::Maximum(width) => planes(2 * width),
+            Kind::Select(width) => planes(1 + 2 * width),
+            Kind::ToNumber(width) => planes(width),
             Kind::Negative | Kind::Zero | Kind::ToBits(_) | Kind::GroupSum => {
-                (vec![column("number")], Vec::new())
+                vec![column("number")]
             }
-        };
-        let sides = [(0, first), (1, second)];
-        sides.into_iter().filter(|(_, columns)| !columns.is_empty()).collect()
+        }
     }
 
     /// What must be opened, by plain Rust.
     fn expected(&self, n: usize, inputs: &Inputs) -> Vec<(String, Column)> {
-        let column = |holder: usize, slot: usize| inputs[&holder][slot].words();
+        let column = |slot: usize| inputs[slot].words();
         // Rows of planes as numbers.
-        let rows = |holder: usize, first: usize, width: usize| -> Vec<u64> {
-            let planes: Vec<&[u64]> = (first..first + width).map(|i| column(holder, i)).collect();
+        let rows = |first: usize, width: usize| -> Vec<u64> {
+            let planes: Vec<&[u64]> = (first..first + width).map(column).collect();
             let bit = |plane: &[u64], row: usize| plane[row / 64] >> (row % 64) & 1;
             let number = |row| planes.iter().rev().fold(0, |x, plane| x << 1 | bit(plane, row));
             (0..n).map(number).collect()
         };
         let pairs = |width, f: fn(u64, u64) -> u64| -> Vec<u64> {
-            let (x, y) = (rows(0, 0, width), rows(1, 0, width));
+            let (x, y) = (rows(0, width), rows(width, width));
             x.into_iter().zip(y).map(|(x, y)| f(x, y)).collect()
         };
         let sum = |sum: u64| vec![("sum".to_owned(), Column::Num(vec![sum]))];
@@ -275,30 +269,30 @@ impl Task {
         match self.kind {
             Kind::Multiply => {
                 let product = |x: u64, y: u64| (0..self.depth).fold(y, |y, _| y.wrapping_mul(x));
-                let both = column(0, 0).iter().zip(column(1, 0));
+                let both = column(0).iter().zip(column(1));
                 total(&mut both.map(|(x, y)| product(*x, *y)))
             }
             Kind::And => {
-                let both = column(0, 0).iter().zip(column(1, 0));
+                let both = column(0).iter().zip(column(1));
                 opened_plane(0, n, both.map(|(x, y)| x & y).collect())
             }
-            Kind::Negative => opened_bits(&map(column(0, 0), |x| x >> 63), 1),
-            Kind::Zero => opened_bits(&map(column(0, 0), |x| u64::from(x == 0)), 1),
+            Kind::Negative => opened_bits(&map(column(0), |x| x >> 63), 1),
+            Kind::Zero => opened_bits(&map(column(0), |x| u64::from(x == 0)), 1),
             Kind::Less(width) => opened_bits(&pairs(width, |x, y| u64::from(x < y)), 1),
             Kind::Equal(width) => opened_bits(&pairs(width, |x, y| u64::from(x == y)), 1),
             Kind::Maximum(width) => opened_bits(&pairs(width, u64::max), width),
             Kind::Select(width) => {
-                let (c, x, y) = (rows(0, 0, 1), rows(0, 1, width), rows(1, 0, width));
+                let (c, x, y) = (rows(0, 1), rows(1, width), rows(1 + width, width));
                 let chosen = c.iter().zip(x.iter().zip(&y));
                 let chosen: Vec<u64> =
                     chosen.map(|(c, (x, y))| if *c == 1 { *x } else { *y }).collect();
                 opened_bits(&chosen, width)
             }
-            Kind::ToBits(width) => opened_bits(column(0, 0), width),
-            Kind::ToNumber(width) => total(&mut rows(0, 0, width).into_iter()),
+            Kind::ToBits(width) => opened_bits(column(0), width),
+            Kind::ToNumber(width) => total(&mut rows(0, width).into_iter()),
             Kind::GroupSum => {
                 let mut sums = vec![0_u64; GROUPS];
-                for (row, x) in column(0, 0).iter().enumerate() {
+                for (row, x) in column(0).iter().enumerate() {
                     sums[row % GROUPS] = sums[row % GROUPS].wrapping_add(*x);
                 }
                 vec![("sums".into(), Column::Num(sums))]
@@ -333,16 +327,10 @@ impl File {
         Ok(Self { name, bristol })
     }
 
-    /// Who enters an input value: party 1 the second one, party 0 all others.
-    fn holder(value: usize) -> usize {
-        usize::from(value == 1)
-    }
-
     fn build(&self, b: &mut Builder, n: usize, to: usize) -> Result<(), Error> {
-        let widths = self.bristol.inputs.iter().enumerate();
-        let inputs: Vec<Vec<Bit>> = widths
-            .map(|(i, width)| (0..*width).map(|_| b.enter(Self::holder(i), n)).collect())
-            .collect();
+        let widths = self.bristol.inputs.iter();
+        let inputs: Vec<Vec<Bit>> =
+            widths.map(|width| (0..*width).map(|_| b.enter(to, n)).collect()).collect();
         let outputs = self.bristol.apply(b, &inputs)?;
         open_bits(b, &outputs.concat(), to);
         Ok(())
@@ -396,7 +384,7 @@ impl Work {
         }
     }
 
-    /// The lowered circuit over `n` rows, opened to `receiver`.
+    /// The lowered circuit over `n` rows, entered by `receiver` and opened to it.
     ///
     /// # Errors
     /// [`Error::Size`] if `n` is 0 or more than 2^32.
@@ -419,21 +407,17 @@ impl Work {
         Ok(operators::lower(&b.finish(), addends))
     }
 
-    /// Random columns of the two holders, the same for the same seed.
+    /// Random columns, the same for the same seed.
     pub fn inputs(&self, n: usize, seed: u64) -> Inputs {
         match self {
             Self::Task(task) => task.inputs(n, seed),
             Self::File(file) => {
                 let mut dice = ChaCha12Rng::seed_from_u64(seed);
-                let mut inputs = Inputs::new();
-                for (i, width) in file.bristol.inputs.iter().enumerate() {
-                    let plane = |_| {
-                        let words = (0..n.div_ceil(64)).map(|_| dice.next_u64()).collect();
-                        Column::from_words(bits(n), words)
-                    };
-                    inputs.entry(File::holder(i)).or_default().extend((0..*width).map(plane));
-                }
-                inputs
+                let plane = |_| {
+                    let words = (0..n.div_ceil(64)).map(|_| dice.next_u64()).collect();
+                    Column::from_words(bits(n), words)
+                };
+                (0..file.bristol.inputs.iter().sum()).map(plane).collect()
             }
         }
     }
@@ -448,7 +432,7 @@ impl Work {
             Self::File(file) => {
                 let mut b = Builder::new();
                 file.build(&mut b, n, 0)?;
-                let opened = clear(&b.finish(), inputs)?;
+                let opened = clear(&b.finish(), &[(0, inputs.clone())].into())?;
                 Ok(opened.into_iter().map(|(_, name, column)| (name, column)).collect())
             }
         }
@@ -511,8 +495,13 @@ mod tests {
                     let work = Work::Task(task);
                     let circuit = work.circuit(n, engine, 3, session.analyst).unwrap();
                     let inputs = work.inputs(n, 5);
-                    let opened =
-                        testing::assert_laws(&circuit, engine, &session.roster, &inputs, 9);
+                    let opened = testing::assert_laws(
+                        &circuit,
+                        engine,
+                        &session.roster,
+                        &[(session.analyst, inputs.clone())].into(),
+                        9,
+                    );
                     let opened: Vec<_> =
                         opened.into_iter().map(|(_, name, column)| (name, column)).collect();
                     let name = task.name;
@@ -543,13 +532,19 @@ mod tests {
         let work = Work::File(File::read(&path).unwrap());
         let n = 130;
         let inputs = work.inputs(n, 1);
-        let rows = |holder: usize, slot: usize| inputs[&holder][slot].to_numbers();
-        let (a, b, c) = (rows(0, 0), rows(1, 0), rows(0, 1));
+        let rows = |slot: usize| inputs[slot].to_numbers();
+        let (a, b, c) = (rows(0), rows(1), rows(2));
         let sums: Vec<u64> = (0..n).map(|i| a[i] + b[i] + c[i]).collect();
         for engine in [EngineKind::Clear, EngineKind::Rep3, EngineKind::Additive] {
             let session = testing::session(engine, 3, 3);
             let circuit = work.circuit(n, engine, 3, session.analyst).unwrap();
-            let opened = testing::assert_laws(&circuit, engine, &session.roster, &inputs, 9);
+            let opened = testing::assert_laws(
+                &circuit,
+                engine,
+                &session.roster,
+                &[(session.analyst, inputs.clone())].into(),
+                9,
+            );
             let opened: Vec<_> =
                 opened.into_iter().map(|(_, name, column)| (name, column)).collect();
             assert!(opened == opened_bits(&sums, 2), "{engine}");
