@@ -9,9 +9,10 @@ use tacit_mpc::Bill;
 
 /// Microseconds that a blocking round costs beside the latency (measured on loopback: see
 /// `benches/README.md`).
-const ROUND_US: f64 = 70.0;
+const ROUND_US: f64 = 50.0;
 
-/// Bytes that one party writes to memory for each byte that it sends, over bytes a second.
+/// Bytes a second that a party computes and sends when nothing but computing takes time: what
+/// comparisons of 64 bits reach with three parties on two cores (see `benches/README.md`).
 const COMPUTE_BYTES_PER_SECOND: f64 = 250e6;
 
 /// A network: what a round costs and what a byte costs.
