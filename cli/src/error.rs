@@ -89,10 +89,13 @@ impl Failure {
     pub fn at(mut self, text: &str, start: usize, length: usize, label: &str) -> Self {
         let start = start.min(text.len());
         let length = length.clamp(1, (text.len() - start).max(1));
-        self.0.source = Some(Snippet {
-            text: text.to_owned(),
-            label: LabeledSpan::new(Some(label.to_owned()), start, length),
-        });
+        let mut text = text.to_owned();
+        if start == text.len() {
+            // A label past the last byte is not drawn: give it a place to point at.
+            text.push(' ');
+        }
+        self.0.source =
+            Some(Snippet { text, label: LabeledSpan::new(Some(label.to_owned()), start, length) });
         self
     }
 
@@ -180,9 +183,14 @@ mod tests {
     }
 
     #[test]
-    fn a_caret_past_the_end_stays_inside_the_text() {
+    fn a_caret_past_the_end_is_drawn_after_the_text() {
         let failure = Failure::new(Exit::Refused, "sql_syntax", "no").at("SELECT", 40, 9, "here");
         let labels: Vec<_> = failure.labels().unwrap().collect();
         assert_eq!(labels[0].offset(), 6);
+        let mut drawn = String::new();
+        let theme = miette::GraphicalTheme::unicode_nocolor();
+        let handler = miette::GraphicalReportHandler::new_themed(theme);
+        handler.render_report(&mut drawn, &failure).unwrap();
+        assert!(drawn.contains("SELECT") && drawn.contains("here"), "{drawn}");
     }
 }
