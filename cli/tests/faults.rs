@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use support::{Sandbox, both, data, failure, ok, path, run};
+use support::{Sandbox, both, data, fails, failure, ok, path, run};
 
 const SQL: &str = "SELECT age, region, sex, smoker, COUNT(*) AS n, AVG(weight) AS w, AVG(score) AS s \
                    FROM visits GROUP BY age, region, sex, smoker";
@@ -48,8 +48,12 @@ fn a_killed_site_is_named_within_ten_seconds_and_start_repairs_it() {
         let begin = Instant::now();
         let output = sandbox.query(SQL).arg("--json").output().unwrap();
         names(&output, begin, party);
-        let status = ok(["sandbox", "status", path(&sandbox.folder)]);
-        assert!(status.contains("down"), "{status}");
+        let down = fails(1, "party_down", ["sandbox", "status", path(&sandbox.folder)]);
+        assert!(down.contains(&format!("down: {party}")), "{down}");
+        let dry = sandbox.query(SQL).args(["--dry-run", "--json"]).output().unwrap();
+        assert_eq!(dry.status.code(), Some(5), "{}", both(&dry));
+        let message = failure(&dry)["message"].clone();
+        assert_eq!(message, format!("not ready: {party}"));
         sandbox.start();
         assert_eq!(sandbox.json(SQL, None)["rows"], before["rows"]);
     }

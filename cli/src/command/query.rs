@@ -6,7 +6,7 @@ use std::{
 };
 
 use clap::Args;
-use tacit_client::{Answer, Cancel, Client, RunReceipt};
+use tacit_client::{Answer, Cancel, Client, DryRun, RunReceipt};
 use tacit_mpc::EngineKind;
 
 use crate::{
@@ -90,7 +90,8 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     }
     if arguments.dry_run {
         let dry = client.dry_run(&sql, chosen).map_err(refused)?;
-        return context.print(&render::dry_run::text(&dry, &context.terminal));
+        context.print(&render::dry_run::text(&dry, &context.terminal))?;
+        return all_ready(&dry);
     }
     let cancel = Cancel::new();
     signals::on_interrupt({
@@ -101,6 +102,18 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let answer = client.ask(&sql, chosen, &mut |progress| drawn.show(&progress), &cancel);
     drawn.clear();
     deliver(&answer.map_err(refused)?, arguments, &client, context)
+}
+
+/// Fails if a party would not take part.
+fn all_ready(dry: &DryRun) -> Result<()> {
+    let missing = dry.parties.iter().filter(|party| !party.ready);
+    let missing: Vec<&str> = missing.map(|party| party.party.as_str()).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let message = format!("not ready: {}", missing.join(", "));
+    Err(Failure::new(Exit::Network, "party_not_ready", message)
+        .help("the table says why; tacit doctor --study FILE asks every party"))
 }
 
 /// The text of a question: the argument, a file, or standard input.

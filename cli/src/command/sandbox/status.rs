@@ -6,7 +6,7 @@ use tacit_governance::Study;
 
 use crate::{
     context::Context,
-    error::Result,
+    error::{Exit, Failure, Result},
     render::{number, table},
     sandbox::Sandbox,
 };
@@ -14,17 +14,19 @@ use crate::{
 /// Prints a line for each party.
 ///
 /// # Errors
-/// If the folder is no sandbox.
+/// If the folder is no sandbox, or a party is down.
 pub fn run(folder: &Path, context: &Context) -> Result<()> {
     let sandbox = Sandbox::open(folder)?;
     let study = Study::open(&sandbox.study())?;
     let parties = sandbox.parties();
-    let mut down = 0;
+    let mut down = Vec::new();
     let rows: Vec<Vec<String>> = parties
         .iter()
         .map(|party| {
             let running = party.running();
-            down += usize::from(running.is_none());
+            if running.is_none() {
+                down.push(party.name.as_str());
+            }
             let address = study.party(&party.name).ok().and_then(|party| party.address.clone());
             let held = sandbox.facts.rows.get(&party.name).map(|tables| {
                 let held = tables
@@ -43,8 +45,10 @@ pub fn run(folder: &Path, context: &Context) -> Result<()> {
         .collect();
     let header = ["party", "state", "address", "process", "rows"];
     context.print(&table::words(&header, &rows, &[3], &context.terminal))?;
-    if down > 0 {
-        context.note(&format!("next: tacit sandbox start {}", folder.display()));
+    if down.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    let message = format!("down: {}", down.join(", "));
+    Err(Failure::new(Exit::Differs, "party_down", message)
+        .help(format!("tacit sandbox start {}", folder.display())))
 }
