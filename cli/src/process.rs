@@ -40,6 +40,8 @@ pub struct Party {
 pub struct Starting {
     party: Party,
     child: Child,
+    /// Length of the log before this start: what lies before it is of earlier runs.
+    logged: u64,
     ready: mpsc::Receiver<String>,
 }
 
@@ -78,6 +80,7 @@ impl Party {
         let path = self.log();
         let log = OpenOptions::new().create(true).append(true).open(&path);
         let log = log.map_err(|e| Failure::file(&path, &e))?;
+        let logged = log.metadata().map_or(0, |about| about.len());
         // What a party that was killed left behind goes with its next start.
         let temporary = self.folder.join("tmp");
         let _ = std::fs::remove_dir_all(&temporary);
@@ -108,7 +111,7 @@ impl Party {
                 }
             });
         }
-        Ok(Starting { party: self.clone(), child, ready })
+        Ok(Starting { party: self.clone(), child, logged, ready })
     }
 
     /// Asks the running process to end; `None` if none is running.
@@ -137,12 +140,12 @@ impl Party {
         let _ = std::fs::remove_file(self.pid_file());
     }
 
-    /// The last lines of the log.
-    pub fn log_tail(&self, lines: usize) -> String {
+    /// The last lines of the log, of those from byte `from` on.
+    pub fn log_tail(&self, from: u64, lines: usize) -> String {
         let read = || -> std::io::Result<String> {
             let mut file = File::open(self.log())?;
             let length = file.metadata()?.len();
-            file.seek(SeekFrom::Start(length.saturating_sub(8192)))?;
+            file.seek(SeekFrom::Start(length.saturating_sub(8192).max(from)))?;
             let mut bytes = Vec::new();
             file.read_to_end(&mut bytes)?;
             Ok(String::from_utf8_lossy(&bytes).into_owned())
@@ -187,7 +190,7 @@ impl Starting {
         Err(Failure::new(
             Exit::Setup,
             "party_start",
-            format!("{name} did not start:\n{}", self.party.log_tail(12)),
+            format!("{name} did not start:\n{}", self.party.log_tail(self.logged, 12)),
         )
         .help(format!("its log: {}", self.party.log().display())))
     }
@@ -229,4 +232,19 @@ fn signal(pid: u32, signal: Signal) {
 fn process(pid: u32) -> Option<Pid> {
     let raw = i32::try_from(pid).ok().filter(|&raw| raw > 1)?;
     Pid::from_raw(raw)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_is_shown_from_this_start_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let party = Party { name: "north".into(), folder: folder.path().to_owned() };
+        std::fs::write(party.log(), "of yesterday\nof today\nof now\n").unwrap();
+        assert_eq!(party.log_tail(13, 12), "of today\nof now");
+        assert_eq!(party.log_tail(13, 1), "of now");
+        assert_eq!(party.log_tail(31, 12), "");
+    }
 }
