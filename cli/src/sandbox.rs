@@ -12,6 +12,7 @@
 use std::{
     collections::BTreeMap,
     net::{Ipv4Addr, SocketAddr, UdpSocket},
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
 };
 
@@ -382,8 +383,11 @@ pub fn power_of_ten(rows: u64) -> u64 {
     power.max(10)
 }
 
+/// A folder for a party's data, key and receipts: only its owner may look into it.
 fn make_folder(path: &Path) -> Result<()> {
-    std::fs::create_dir_all(path).map_err(|error| Failure::file(path, &error))
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true).mode(0o700);
+    builder.create(path).map_err(|error| Failure::file(path, &error))
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {

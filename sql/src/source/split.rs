@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    fs::File,
+    fs::{DirBuilder, File, OpenOptions},
     io::BufWriter,
     path::{Path, PathBuf},
     sync::Arc,
@@ -26,8 +26,8 @@ use super::{
     parquet::ParquetFiles,
 };
 
-/// A column with more different values is no way to divide rows.
-const VALUES: usize = 1_000_000;
+/// A column with more different values, free text for one, is no way to divide rows.
+const VALUES: usize = 1000;
 
 /// Rows of a group of a Parquet part: one group is held for each site.
 const GROUP_ROWS: usize = 1 << 15;
@@ -168,7 +168,10 @@ fn count(connector: &dyn Connector, column: &str) -> Result<HashMap<String, u64>
                 }
             }
             if counts.len() > VALUES {
-                let what = format!("column {column:?} has too many different values; use hash");
+                let what = format!(
+                    "column {column:?} has over {VALUES} different values, too many to deal out; \
+                     choose one with fewer, or --split hash"
+                );
                 return Err(SourceError::Split(what));
             }
         }
@@ -209,9 +212,20 @@ fn hash(bytes: &[u8]) -> u64 {
     }))
 }
 
+/// A new file, in a new folder if need be, that only its owner reads: it holds a site's rows.
 fn create(path: &Path) -> Result<File> {
-    let made = path.parent().map_or(Ok(()), std::fs::create_dir_all);
-    made.and_then(|()| File::create(path)).map_err(|e| SourceError::file(path, &e))
+    let mut folder = DirBuilder::new();
+    folder.recursive(true);
+    let mut file = OpenOptions::new();
+    file.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+        folder.mode(0o700);
+        file.mode(0o600);
+    }
+    let made = path.parent().map_or(Ok(()), |parent| folder.create(parent));
+    made.and_then(|()| file.open(path)).map_err(|e| SourceError::file(path, &e))
 }
 
 fn write_csv(

@@ -47,6 +47,36 @@ async fn parts_hold_every_row_once_and_fit_the_dictionary() {
     }
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn parts_and_their_new_folders_are_read_by_their_owner_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let source = example(folder.path());
+    let parts = split(&source, &Split::Hash, &outputs(folder.path(), 2, "csv")).await.unwrap();
+    for part in &parts {
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&part.source.path), 0o600);
+        assert_eq!(mode(part.source.path.parent().unwrap()), 0o700);
+    }
+}
+
+#[tokio::test]
+async fn a_column_of_over_a_thousand_values_divides_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let by = Split::Column("note".into());
+    let over = |values: usize| {
+        let path = folder.path().join(format!("{values}.csv"));
+        let rows: Vec<String> = (0..values * 2).map(|i| format!("note {}", i % values)).collect();
+        fs::write(&path, format!("note\n{}\n", rows.join("\n"))).unwrap();
+        Source::new(path)
+    };
+    let outputs = outputs(folder.path(), 2, "csv");
+    assert!(split(&over(1000), &by, &outputs).await.is_ok());
+    let refused = split(&over(1001), &by, &outputs).await.unwrap_err().to_string();
+    assert!(refused.contains("--split hash"), "{refused}");
+}
+
 #[tokio::test]
 async fn a_column_gives_the_largest_value_to_the_first_site() {
     let folder = tempfile::tempdir().unwrap();
