@@ -136,3 +136,23 @@ proptest! {
         prop_assert_eq!(&read[1..], wanted);
     }
 }
+
+#[tokio::test]
+async fn inference_names_the_words_that_keep_numbers_and_dates_from_being_such() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.csv");
+    let row = |i: usize| match i {
+        7 => "NA,?,u".to_owned(),
+        i => format!("{i},2020-01-{:02},{}", i % 28 + 1, ["m", "f"][i % 2]),
+    };
+    let rows: Vec<String> = (0..300).map(row).collect();
+    std::fs::write(&path, format!("lab,day,sex\n{}\n", rows.join("\n"))).unwrap();
+    let warnings = crate::infer(&crate::Source::new(path)).await.unwrap().warnings;
+    let said = warnings.join("\n");
+    assert!(
+        said.contains("lab: all but 1 of 300 values are numbers; the rest is \"NA\""),
+        "{said}"
+    );
+    assert!(said.contains("day: all but 1 of 300 values are dates; the rest is \"?\""), "{said}");
+    assert!(said.contains("--null='?'") && !said.contains("sex"), "{said}");
+}

@@ -8,6 +8,7 @@
 //!
 //! Nothing here holds a table in memory: batches are bounded in rows and bytes.
 
+mod beside;
 mod cells;
 mod check;
 mod convert;

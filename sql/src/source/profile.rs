@@ -6,6 +6,7 @@ use datafusion::arrow::compute;
 use tacit_plan::{Column, ColumnType};
 
 use super::{
+    beside::Beside,
     cells::Cells,
     natural,
     parse::{self, DAY, Number},
@@ -43,6 +44,9 @@ pub(super) struct Profile {
     days: Option<Span>,
     times: Option<Span>,
     words: Option<HashSet<String>>,
+    /// What stands beside numbers, and beside dates and times, while it is few words.
+    beside_numbers: Option<Beside>,
+    beside_times: Option<Beside>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -107,6 +111,8 @@ impl Profile {
             days: Some(Span::default()),
             times: Some(Span::default()),
             words: Some(HashSet::new()),
+            beside_numbers: Some(Beside::default()),
+            beside_times: Some(Beside::default()),
         }
     }
 
@@ -164,27 +170,35 @@ impl Profile {
             return;
         }
         let text = text.trim();
-        if let Some(numbers) = &mut self.numbers {
-            let zeros = parse::leading_zero(text);
-            match parse::number(text) {
-                Some(number) if !zeros => numbers.add(number),
-                found => {
+        if self.numbers.is_some() || self.beside_numbers.is_some() {
+            let found = parse::number(text);
+            let number = found.filter(|_| !parse::leading_zero(text));
+            match (number, &mut self.numbers) {
+                (Some(number), Some(numbers)) => numbers.add(number),
+                (None, Some(_)) => {
                     self.zeros |= found.is_some();
                     self.numbers = None;
                 }
+                _ => {}
             }
+            self.beside_numbers.take_if(|beside| !beside.add(text, number.is_some()));
         }
         self.booleans &= parse::boolean(text).is_some();
-        if self.times.is_none() {
-            return;
+        if self.times.is_some() || self.beside_times.is_some() {
+            self.add_time(text);
         }
+    }
+
+    fn add_time(&mut self, text: &str) {
         let day = parse::date(text);
         match (day, &mut self.days) {
             (Some(day), Some(days)) => days.add(day.into()),
             _ => self.days = None,
         }
         let midnight = day.map(|day| i64::from(day) * DAY);
-        match (midnight.or_else(|| parse::timestamp(text)), &mut self.times) {
+        let time = midnight.or_else(|| parse::timestamp(text));
+        self.beside_times.take_if(|beside| !beside.add(text, time.is_some()));
+        match (time, &mut self.times) {
             (Some(time), Some(times)) => times.add(time),
             _ => self.times = None,
         }
@@ -240,6 +254,9 @@ impl Profile {
             }
             return times(self.times);
         }
+        let numbers = self.beside_numbers.as_ref().and_then(|beside| beside.warning("numbers"));
+        let times = || self.beside_times.as_ref().and_then(|beside| beside.warning("dates"));
+        warnings.extend(numbers.or_else(times).filter(|_| self.sniff));
         if self.zeros {
             warnings.push("numbers with zeros in front are kept as words".into());
         }
