@@ -31,7 +31,7 @@ pub enum Command {
     List,
     /// Measure
     Run(Run),
-    /// Set two folders (or files) of records beside each other
+    /// Set two folders (or files) of records beside each other: times of B over those of A
     Compare(Compare),
     /// Draw a folder of records: a page, Markdown or CSV
     Report(Report),
@@ -40,13 +40,13 @@ pub enum Command {
 /// Arguments of `tacit bench run`.
 #[derive(Debug, Args)]
 pub struct Run {
-    /// The tasks; without any, and without --circuit, the whole suite
+    /// The tasks (see tacit bench list); without any, and without --circuit, the whole suite
     #[arg(value_name = "TASK")]
     tasks: Vec<String>,
     /// A circuit in Bristol Fashion to run as well
     #[arg(long, value_name = "FILE")]
     circuit: Vec<PathBuf>,
-    /// Engines
+    /// Engines, separated by commas: rep3, additive, clear
     #[arg(long, value_name = "NAME", value_delimiter = ',', default_value = "rep3")]
     engine: Vec<EngineKind>,
     /// Rows, such as 1000000 or 1e6; each task has its own by default
@@ -61,7 +61,7 @@ pub struct Run {
     /// Repetitions
     #[arg(long, value_name = "K", default_value_t = REPEAT)]
     repeat: usize,
-    /// Write the records into this folder
+    /// Write the records into this folder; without it they are only summed up in a line each
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }
@@ -69,7 +69,7 @@ pub struct Run {
 /// Arguments of `tacit bench compare`.
 #[derive(Debug, Args)]
 pub struct Compare {
-    /// Records
+    /// Records: the base
     #[arg(value_name = "A")]
     first: PathBuf,
     /// Records to set beside them
