@@ -25,6 +25,8 @@ enum Slot {
 /// A job between its first start and its last finish.
 struct Pending {
     results: Vec<Share>,
+    /// Its results are the frames of its round, and count as frames until that is over.
+    moves: bool,
     temporary: Temporary,
 }
 
@@ -212,13 +214,16 @@ impl<'a> Machine<'a> {
             .map(|id| if moves { Share(Vec::new()) } else { self.buffers(circuit.shapes()[id]) });
         let results = results.collect();
         let temporary = self.materialise(instruction);
-        Pending { results, temporary }
+        Pending { results, moves, temporary }
     }
 
     fn end(&mut self, at: usize) {
         if let Some(pending) = self.pending.remove(&at) {
             for (id, share) in results(self.circuit, at).zip(pending.results) {
-                self.moved += share.0.iter().map(Component::moved).sum::<usize>() as u64;
+                if pending.moves {
+                    let words: usize = share.0.iter().map(|component| component.len()).sum();
+                    self.moved += 8 * words as u64;
+                }
                 self.slots[id] = Slot::Share(share);
             }
             for (_, share) in pending.temporary {
@@ -351,7 +356,7 @@ impl<'a> Machine<'a> {
     /// The same share in memory of its own: frames have other readers.
     fn writable(&mut self, mut share: Share) -> Share {
         for component in &mut share.0 {
-            if component.moved() > 0 {
+            if component.is_frame() {
                 let mut copy = self.pool.take(component.len());
                 copy.copy_from_slice(component);
                 let frame = std::mem::replace(component, Component::Own(copy));
