@@ -36,17 +36,17 @@ pub struct Party {
     pub folder: PathBuf,
 }
 
-/// A party that was started and is not yet known to be ready.
+/// The news that a started party is ready, which is still to come.
 pub struct Starting {
     party: Party,
-    child: Child,
     /// Length of the log before this start: what lies before it is of earlier runs.
     logged: u64,
     ready: mpsc::Receiver<String>,
 }
 
-/// A child that ends when this process ends: it watches a pipe that we hold.
-pub struct Tied {
+/// The process of a party that was started. If it was started tied, it ends when this process
+/// ends: it watches a pipe that we hold.
+pub struct Process {
     child: Child,
     _alive: Option<ChildStdin>,
 }
@@ -72,11 +72,12 @@ impl Party {
         self.is_ours(pid).then_some(pid)
     }
 
-    /// Starts the process; `tied` lets it end with this one.
+    /// Starts the process; `tied` lets it end with this one. Who must not lose sight of it keeps it
+    /// at once, and then waits for the news.
     ///
     /// # Errors
     /// If the log cannot be written or the program cannot be started.
-    pub fn start(&self, tied: bool, verbose: u8) -> Result<Starting> {
+    pub fn start(&self, tied: bool, verbose: u8) -> Result<(Process, Starting)> {
         let path = self.log();
         let log = OpenOptions::new().create(true).append(true).open(&path);
         let log = log.map_err(|e| Failure::file(&path, &e))?;
@@ -111,7 +112,9 @@ impl Party {
                 }
             });
         }
-        Ok(Starting { party: self.clone(), child, logged, ready })
+        let alive = child.stdin.take();
+        let process = Process { child, _alive: alive };
+        Ok((process, Starting { party: self.clone(), logged, ready }))
     }
 
     /// Asks the running process to end; `None` if none is running.
@@ -173,19 +176,15 @@ impl Party {
 }
 
 impl Starting {
-    /// Waits until the party is ready. Returns its process, and what it said.
+    /// Waits until the party is ready. Returns what it said.
     ///
     /// # Errors
-    /// If it ends or takes too long; the message holds the end of its log.
-    pub fn ready(mut self) -> Result<(Tied, String)> {
+    /// If it ends or takes too long, and may then still run; the message holds the end of its log.
+    pub fn ready(self) -> Result<String> {
         let line = self.ready.recv_timeout(START).unwrap_or_default();
         if let Some(said) = line.strip_prefix(READY) {
-            let alive = self.child.stdin.take();
-            let tied = Tied { child: self.child, _alive: alive };
-            return Ok((tied, said.trim().to_owned()));
+            return Ok(said.trim().to_owned());
         }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
         let name = &self.party.name;
         Err(Failure::new(
             Exit::Setup,
@@ -196,13 +195,13 @@ impl Starting {
     }
 }
 
-impl Tied {
+impl Process {
     /// Identifier of the process.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// Asks the process to end; [`Tied::end`] waits for it. Asked twice, a party ends at once and
+    /// Asks the process to end; [`Process::end`] waits for it. Asked twice, a party ends at once and
     /// leaves its temporary files.
     pub fn ask_to_end(&self) {
         signal(self.child.id(), Signal::TERM);
@@ -217,6 +216,11 @@ impl Tied {
             }
             std::thread::sleep(Duration::from_millis(10));
         }
+        self.kill();
+    }
+
+    /// Ends the process at once.
+    pub fn kill(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -2,7 +2,12 @@
 
 mod support;
 
-use std::{fs, path::Path, process::Command, time::Duration};
+use std::{
+    fs,
+    path::Path,
+    process::Command,
+    time::{Duration, Instant},
+};
 
 use support::{both, tacit, text};
 
@@ -36,31 +41,38 @@ fn every_answer_equals_the_pooled_one_and_nothing_is_left() {
 
 #[test]
 fn a_demo_that_is_interrupted_or_killed_leaves_no_process() {
-    for signal in ["-INT", "-KILL"] {
+    // At the first hospital's start, at the last one's, and among the questions.
+    let moments = [(1, 0), (3, 0), (3, 700)].map(|(count, ms)| (count, Duration::from_millis(ms)));
+    let ends = moments.iter().flat_map(|&moment| [("-INT", moment), ("-KILL", moment)]);
+    for (signal, (count, later)) in ends {
         let home = tempfile::tempdir().unwrap();
         let mut child = demo(home.path())
             .stdout(std::process::Stdio::null())
             .stderr(std::process::Stdio::null())
             .spawn()
             .unwrap();
-        for _ in 0..600 {
-            if processes_in(home.path()).len() == 3 {
-                break;
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        assert_eq!(processes_in(home.path()).len(), 3, "the hospitals were started");
+        let started =
+            holds_within(Duration::from_secs(30), || processes_in(home.path()).len() >= count);
+        assert!(started, "{count} hospitals were started");
+        std::thread::sleep(later);
         Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
         child.wait().unwrap();
-        for _ in 0..100 {
-            if processes_in(home.path()).is_empty() {
-                break;
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        assert_eq!(processes_in(home.path()), Vec::<String>::new(), "{signal}");
+        let ended = holds_within(Duration::from_secs(10), || processes_in(home.path()).is_empty());
+        assert!(ended, "{signal} at {count} hospitals: {:?}", processes_in(home.path()));
         if signal == "-INT" {
-            assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0);
+            let left: Vec<_> = fs::read_dir(home.path()).unwrap().flatten().collect();
+            assert!(left.is_empty(), "{count} hospitals, {later:?} later: {left:?}");
         }
     }
+}
+
+fn holds_within(time: Duration, holds: impl Fn() -> bool) -> bool {
+    let deadline = Instant::now() + time;
+    while !holds() {
+        if Instant::now() > deadline {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    true
 }

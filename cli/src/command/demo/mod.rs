@@ -56,9 +56,7 @@ pub struct Arguments {}
 /// If a hospital does not start or an answer differs from the pooled one.
 pub fn run(_: &Arguments, context: &Context) -> Result<()> {
     let begin = Instant::now();
-    let home = tempfile::Builder::new().prefix("tacit-demo-").tempdir()?;
-    let folder = home.path().to_owned();
-    let running = Running::new(home);
+    let (running, folder) = Running::new()?;
     let file = folder.join("encounters.csv");
     std::fs::write(&file, DATA).map_err(|error| Failure::file(&file, &error))?;
     let sandbox = Sandbox::make(&folder.join("study"), &order(&file))?;

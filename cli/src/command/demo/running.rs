@@ -1,35 +1,50 @@
 //! [`Running`]: the hospitals' processes and the folder that they live in. Both end with it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    io::ErrorKind,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use crate::{
-    error::{Exit, Result},
-    process::{Starting, Tied},
+    error::{Exit, Failure, Result},
+    process::{Process, Starting},
     sandbox::Sandbox,
     signals,
 };
+
+/// How often the folder is removed, 10 ms apart, until it is gone.
+const REMOVALS: u32 = 100;
 
 /// The hospitals' processes and their folder. Dropping it ends the processes and removes the
 /// folder; so does Ctrl-C. If this process is killed, they see their standard input close.
 pub struct Running(Arc<Mutex<Option<Held>>>);
 
 struct Held {
-    processes: Vec<Tied>,
-    /// Removed when dropped, after the processes.
+    processes: Vec<Process>,
+    /// Removed after the processes.
     folder: tempfile::TempDir,
 }
 
 impl Running {
-    /// Takes the folder into its care; from here on Ctrl-C cleans up.
-    pub fn new(folder: tempfile::TempDir) -> Self {
-        let held = Held { processes: Vec::new(), folder };
-        let held = Arc::new(Mutex::new(Some(held)));
+    /// Makes the folder; from before that on Ctrl-C cleans up. Returns the folder, too.
+    ///
+    /// # Errors
+    /// If the folder cannot be made.
+    pub fn new() -> Result<(Self, PathBuf)> {
+        let held = Arc::new(Mutex::new(None));
+        let mut of_main = held.lock().unwrap_or_else(PoisonError::into_inner);
         let of_signal = Arc::clone(&held);
         signals::on_interrupt(move |_| {
             end(&of_signal);
             std::process::exit(Exit::Cancelled as i32);
         });
-        Self(held)
+        let folder = tempfile::Builder::new().prefix("tacit-demo-").tempdir()?;
+        let path = folder.path().to_owned();
+        *of_main = Some(Held { processes: Vec::new(), folder });
+        drop(of_main);
+        Ok((Self(held), path))
     }
 
     /// Starts every party and waits until all are ready.
@@ -40,17 +55,24 @@ impl Running {
         let starting: Vec<Starting> = sandbox
             .parties()
             .iter()
-            .map(|party| party.start(true, verbose))
+            .map(|party| {
+                // Kept before it is ready, and never after the end, so that none outlives the demo.
+                let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+                let held = held.as_mut().ok_or_else(interrupted)?;
+                let (process, starting) = party.start(true, verbose)?;
+                held.processes.push(process);
+                Ok(starting)
+            })
             .collect::<Result<_>>()?;
         for party in starting {
-            let (process, _) = party.ready()?;
-            let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(held) = held.as_mut() {
-                held.processes.push(process);
-            }
+            party.ready()?;
         }
         Ok(())
     }
+}
+
+fn interrupted() -> Failure {
+    Failure::new(Exit::Cancelled, "cancelled", "interrupted")
 }
 
 impl Drop for Running {
@@ -59,14 +81,20 @@ impl Drop for Running {
     }
 }
 
+/// Ends the processes and removes the folder, once; whoever calls it again waits for that.
 fn end(held: &Mutex<Option<Held>>) {
-    let taken = held.lock().unwrap_or_else(PoisonError::into_inner).take();
-    if let Some(mut held) = taken {
-        held.processes.iter().for_each(Tied::ask_to_end);
-        held.processes.iter_mut().for_each(Tied::end);
-        let path = held.folder.path().to_owned();
-        drop(held);
-        // The question that was interrupted may have written once more.
-        let _ = std::fs::remove_dir_all(path);
+    let mut held = held.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(Held { mut processes, folder }) = held.take() else { return };
+    processes.iter().for_each(Process::ask_to_end);
+    processes.iter_mut().for_each(Process::end);
+    let path = folder.keep();
+    // What was interrupted may write once more while its folder goes.
+    for _ in 0..REMOVALS {
+        match std::fs::remove_dir_all(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            _ => return,
+        }
     }
 }

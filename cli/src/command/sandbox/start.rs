@@ -2,7 +2,12 @@
 
 use std::path::Path;
 
-use crate::{context::Context, error::Result, process::Starting, sandbox::Sandbox};
+use crate::{
+    context::Context,
+    error::Result,
+    process::{Process, Starting},
+    sandbox::Sandbox,
+};
 
 /// Starts what is down and waits until it is ready.
 ///
@@ -10,20 +15,23 @@ use crate::{context::Context, error::Result, process::Starting, sandbox::Sandbox
 /// If a party does not start; the others are left running.
 pub fn run(folder: &Path, context: &Context) -> Result<()> {
     let sandbox = Sandbox::open(folder)?;
-    let mut starting: Vec<(String, Starting)> = Vec::new();
+    let mut started: Vec<(String, Process, Starting)> = Vec::new();
     for party in sandbox.parties() {
-        match party.running() {
-            Some(pid) => context.print(&format!("{}: up (process {pid})\n", party.name))?,
-            None => starting.push((party.name.clone(), party.start(false, context.verbose)?)),
+        if let Some(pid) = party.running() {
+            context.print(&format!("{}: up (process {pid})\n", party.name))?;
+        } else {
+            let (process, starting) = party.start(false, context.verbose)?;
+            started.push((party.name.clone(), process, starting));
         }
     }
     let mut failed = None;
-    for (name, party) in starting {
-        match party.ready() {
-            Ok((process, said)) => {
+    for (name, mut process, starting) in started {
+        match starting.ready() {
+            Ok(said) => {
                 context.print(&format!("{name}: started (process {}) {said}\n", process.id()))?;
             }
             Err(failure) => {
+                process.kill();
                 failed.get_or_insert(failure);
             }
         }
