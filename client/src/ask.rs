@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -37,6 +38,9 @@ const ROUND: Duration = Duration::from_mins(1);
 /// minute of silence.
 const WORD: Duration = Duration::from_secs(15);
 
+/// How long the computation may take to end in good order after it was cancelled.
+const LEAVE: Duration = Duration::from_millis(500);
+
 /// How often the caller's switch is looked at.
 const TICK: Duration = Duration::from_millis(50);
 
@@ -46,7 +50,7 @@ type Opened = Vec<(String, tacit_mpc::Column)>;
 /// One question, while it is asked.
 struct Question<'a> {
     session: &'a SessionParties,
-    prepared: &'a Prepared,
+    prepared: &'a Arc<Prepared>,
     agreement: Agreement,
     talk: Talk,
     verdict: Verdict,
@@ -67,7 +71,7 @@ pub(crate) fn ask(
     cancel: &Cancel,
 ) -> Result<Answer> {
     let begin = Instant::now();
-    let prepared = Prepared::new(plan, engine(session)?, session)?;
+    let prepared = Arc::new(Prepared::new(plan, engine(session)?, session)?);
     let endpoint = client.endpoint(CONNECT)?;
     let agreement = agreement(plan, session, &prepared)?;
     let request = request(plan, &agreement, false);
@@ -223,7 +227,8 @@ impl Question<'_> {
         Ok(())
     }
 
-    /// Runs the analyst's end of the computation, on a thread, and watches meanwhile.
+    /// Runs the analyst's end of the computation, on a thread, and watches meanwhile. Who cancels
+    /// does not wait for parties that had yet to meet: the thread ends by itself, within [`MEET`].
     fn joint(
         &mut self,
         endpoint: &Endpoint,
@@ -232,38 +237,42 @@ impl Question<'_> {
     ) -> Result<(Opened, Ledger)> {
         let rounds = self.prepared.bill.rounds;
         let total: u64 = self.prepared.bill.parties.iter().map(|party| party.sent).sum();
-        let (session, prepared, agreement) = (self.session, self.prepared, self.agreement.clone());
-        let cancel = self.cancel.clone();
-        let mut cancelled = false;
-        let mut farthest = 0;
-        let ran = std::thread::scope(|scope| {
+        let worker = {
+            let (endpoint, cancel) = (endpoint.clone(), self.cancel.clone());
+            let (session, prepared) = (self.session.clone(), Arc::clone(self.prepared));
+            let (agreement, epochs) = (self.agreement.clone(), epochs.to_vec());
             let done = self.talk.sender();
-            let worker = scope.spawn(move || {
-                let ran = run(endpoint, session, prepared, &agreement, epochs, &cancel);
+            std::thread::spawn(move || {
+                let ran = run(&endpoint, &session, &prepared, &agreement, &epochs, &cancel);
                 let _ = done.send((session.analyst, Event::Ran));
                 ran
-            });
-            while !worker.is_finished() {
-                if self.cancel.is_cancelled() && !cancelled {
-                    cancelled = true;
-                    self.talk.tell_all(&Request::Cancel);
-                }
-                let Some((index, event)) = self.talk.next(TICK) else { continue };
-                if matches!(event, Event::Ran) {
-                    break;
-                }
-                let round = self.note(index, &event);
-                if let Some(round) = round.filter(|&round| round > farthest) {
-                    farthest = round;
-                    let bytes = total * round.min(rounds) / rounds.max(1);
-                    progress(Progress::Round { round, rounds, bytes, total });
-                }
+            })
+        };
+        let mut farthest = 0;
+        let mut cancelled = None;
+        while !worker.is_finished() {
+            if self.cancel.is_cancelled() && cancelled.is_none() {
+                cancelled = Some(Instant::now());
+                self.talk.tell_all(&Request::Cancel);
             }
-            worker.join()
-        });
-        if cancelled {
+            if cancelled.is_some_and(|since| since.elapsed() > LEAVE) {
+                break;
+            }
+            let Some((index, event)) = self.talk.next(TICK) else { continue };
+            if matches!(event, Event::Ran) {
+                break;
+            }
+            let round = self.note(index, &event);
+            if let Some(round) = round.filter(|&round| round > farthest) {
+                farthest = round;
+                let bytes = total * round.min(rounds) / rounds.max(1);
+                progress(Progress::Round { round, rounds, bytes, total });
+            }
+        }
+        if cancelled.is_some() {
             return Err(Error::Cancelled);
         }
+        let ran = worker.join();
         let ran = ran.map_err(|_| Error::Internal("the engine panicked".to_owned()))?;
         match ran {
             Ok(done) => {
