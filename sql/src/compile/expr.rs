@@ -27,7 +27,7 @@ use datafusion::{
     physical_expr::{PhysicalExpr, create_physical_expr},
 };
 
-use super::text;
+use super::{points, text};
 use crate::Refusal;
 
 type Result<T, E = Refusal> = std::result::Result<T, E>;
@@ -250,14 +250,7 @@ impl Safe<'_> {
                 }
                 *right
             }
-            Operator::Eq
-            | Operator::NotEq
-            | Operator::Lt
-            | Operator::LtEq
-            | Operator::Gt
-            | Operator::GtEq
-            | Operator::IsDistinctFrom
-            | Operator::IsNotDistinctFrom => {
+            op if points::is_comparison(op) => {
                 let (left, right) = (self.bare(left), self.bare(right));
                 return Ok(Expr::BinaryExpr(BinaryExpr::new(left, op, right)));
             }
