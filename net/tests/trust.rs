@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::{ANY, World, all_to_all, key, options};
-use tacit_net::quic::{Endpoint, MESSAGE, Peer};
+use tacit_net::quic::{Endpoint, Incoming, MESSAGE, Peer};
 use tacit_net::{Error, Fault};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -176,4 +176,21 @@ fn the_sockets_report_what_the_kernel_gave() {
     let buffers = World::new(1, 0).endpoints[0].socket_buffers();
     assert!(buffers.send > 0 && buffers.receive > 0);
     assert_eq!(buffers.short(), buffers.send < buffers.asked || buffers.receive < buffers.asked);
+}
+
+#[test]
+fn an_answer_that_comes_before_the_question_is_read() {
+    let world = World::new(2, 0);
+    let incoming = world.endpoints[0].incoming();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            while let Ok(Incoming { conversation, .. }) = incoming.recv_timeout(SECOND) {
+                conversation.send(b"busy".to_vec()).unwrap();
+            }
+        });
+        for _ in 0..200 {
+            let asking = world.endpoints[1].request(&world.peers[0], vec![1; 100]).unwrap();
+            assert_eq!(asking.receive(SECOND).unwrap().unwrap(), b"busy");
+        }
+    });
 }

@@ -260,8 +260,11 @@ impl Endpoint {
             Ok(Conversation::new(&shared, target.name, outlet, arrival.receive))
         })?;
         conversation.endpoint = Some(self.clone());
-        conversation.send(message)?;
-        Ok(conversation)
+        match conversation.send(message) {
+            // It answered before it was asked, as one that is busy does: the answer can be read.
+            Ok(()) | Err(Error::Ended { .. }) => Ok(conversation),
+            Err(error) => Err(error),
+        }
     }
 
     /// Conversations that peers begin. Those that began before the first call wait; a later call
