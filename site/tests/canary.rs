@@ -103,7 +103,8 @@ fn no_log_error_or_debug_shows_a_value() {
     let data = std::fs::read_to_string(&path).unwrap();
     std::fs::write(&path, data + "female,120,55.508317,a,x\n").unwrap();
     let error = tacit_site::Site::open(&world.config("site2")).unwrap_err();
-    writeln!(said, "{error}").unwrap();
+    assert!(error.to_string().contains("column weight"), "{error}");
+    writeln!(said, "{error}\n{error:?}").unwrap();
     let log = log.0.lock().unwrap();
     assert!(contains(&log, b"takes part"), "the log was not caught");
     for needle in [CANARY, "55.508317"] {

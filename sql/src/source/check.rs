@@ -16,7 +16,10 @@ const LISTED: usize = 20;
 const HOPELESS: u64 = 100_000;
 
 /// A value that the dictionary does not allow. It is for the site's own operator.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+///
+/// # Security
+/// `Display` and `Debug` say where it is, never what it is: they end up in logs.
+#[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct Misfit {
     /// The file.
     pub file: PathBuf,
@@ -52,10 +55,14 @@ impl CheckReport {
 
 impl std::fmt::Display for Misfit {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let value = self.value.as_deref().unwrap_or("nothing");
         let (file, row, column) = (self.file.display(), self.row, &self.column);
-        let allowed = &self.allowed;
-        write!(f, "{file}, row {row}, column {column}: {value} is not {allowed}")
+        write!(f, "{file}, row {row}, column {column}: not {}", self.allowed)
+    }
+}
+
+impl std::fmt::Debug for Misfit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Misfit({self})")
     }
 }
 

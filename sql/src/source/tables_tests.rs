@@ -148,10 +148,8 @@ async fn values_outside_the_dictionary_are_told_by_row_and_column() {
     assert_eq!(report.listed[0].allowed, "a whole number from 0 to 9");
     let error = open(&table, &bad).await.unwrap_err();
     assert!(matches!(&error, Error::Source(SourceError::Misfits { .. })));
-    assert!(
-        error.to_string().contains("row 2, column b: \"z\" is not one of \"x\", \"y\""),
-        "{error}"
-    );
+    assert!(error.to_string().contains("row 2, column b: not one of \"x\", \"y\""), "{error}");
+    assert!(!format!("{error} {error:?}").contains("\"z\""), "{error:?}");
 }
 
 #[tokio::test]
