@@ -56,19 +56,18 @@ fn pair(a: &Record, b: &Record) -> Comparison {
     differ("number of parties", a.parties == b.parties);
     differ("depth", a.depth == b.depth);
     for (mine, other) in a.references.iter().zip(&b.references) {
-        if mine.name == other.name && !(0.8..=1.25).contains(&(mine.value / other.value)) {
+        if mine.id == other.id && !(0.8..=1.25).contains(&(mine.value / other.value)) {
             caution.push(format!(
                 "reference \"{}\" is {:.3} {} in one and {:.3} in the other",
                 mine.name, mine.value, mine.unit, other.value
             ));
         }
     }
-    let busiest = |record: &Record| record.online.bytes_sent.iter().copied().max().unwrap_or(0);
     Comparison {
         name: a.name.clone(),
         seconds: [x.median, y.median],
         ratio: [y.median / x.median, y.min / x.max, y.max / x.min],
-        bytes: [busiest(a), busiest(b)],
+        bytes: [a.busiest(), b.busiest()],
         rounds: [a.online.rounds, b.online.rounds],
         caution,
     }

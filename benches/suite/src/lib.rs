@@ -5,8 +5,10 @@
 //! times with their spread, and what the machine does at best, measured in the same run. A record
 //! cannot flatter: values are checked against plain Rust and bytes against the bill before one is
 //! written, a dealer stands in its name, and inputs and dealing have a phase of their own.
-//! [`compare`] sets two records beside each other, [`html`], [`markdown`] and [`csv`] draw a folder of them.
+//! [`compare`] sets two records beside each other; [`html`], [`markdown`] and [`csv`] draw a folder
+//! of them, each with the figures to reach ([`bars`]).
 
+pub mod bars;
 mod compare;
 mod error;
 mod machine;

@@ -60,17 +60,23 @@ impl References {
     /// As they stand in a record.
     pub fn list(&self) -> Vec<Reference> {
         let parties = self.parties;
-        let entry =
-            |name: String, value: f64, unit: &str| Reference { name, value, unit: unit.into() };
+        let entry = |id: &str, name: String, value: f64, unit: &str| Reference {
+            id: id.into(),
+            name,
+            value,
+            unit: unit.into(),
+        };
         vec![
-            entry("AES-128 in counter mode, one thread".into(), self.aes / 1e9, "GB/s"),
-            entry("memory copy, one thread".into(), self.copy / 1e9, "GB/s"),
+            entry("aes", "AES-128 in counter mode, one thread".into(), self.aes / 1e9, "GB/s"),
+            entry("copy", "memory copy, one thread".into(), self.copy / 1e9, "GB/s"),
             entry(
+                "quic-transfer",
                 format!("plain quinn on loopback, {parties} parties, all bytes"),
                 self.transfer / 1e9,
                 "GB/s",
             ),
             entry(
+                "quic-round",
                 format!("plain quinn on loopback, {parties} parties, full-mesh round of 100 bytes"),
                 self.round * 1e6,
                 "µs",

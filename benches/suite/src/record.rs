@@ -9,6 +9,7 @@
 //! | `link` | what carried the frames; `simulated` links say so |
 //! | `setup` | the first round: the party that asks shares its inputs and, where triples are dealt, all of them travel |
 //! | `online` | everything after it, openings included |
+//! | `opening_rounds` | how many of the online rounds only open |
 //! | `peak_bytes` | most bytes of columns and frames alive at one compute party, billed and as run |
 //! | `references`, `limit` | what this machine can do at best, measured in the same run |
 //! | `build`, `machine` | what ran, and where |
@@ -23,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Error, Result};
 
 /// Version of the layout.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// One measurement.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -57,6 +58,9 @@ pub struct Record {
     pub setup: Phase,
     /// All rounds after it.
     pub online: Phase,
+    /// Of the online rounds, the last ones, in which check values are opened: an operator within a
+    /// longer computation does not take them.
+    pub opening_rounds: u64,
     /// Bytes of columns and frames alive at once at one compute party.
     pub peak_bytes: Peak,
     /// What this machine does at best, measured in the same run.
@@ -163,6 +167,8 @@ pub struct Peak {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reference {
+    /// Short name that stays the same: `aes`, `copy`, `LINK-transfer`, `LINK-round`.
+    pub id: String,
     /// What was measured.
     pub name: String,
     /// The figure.
@@ -212,7 +218,22 @@ pub struct Machine {
 impl Record {
     /// Done in a second: rows times depth over the median of the online time.
     pub fn per_second(&self) -> f64 {
-        (self.n * self.depth) as f64 / self.online.seconds.median
+        self.done() / self.online.seconds.median
+    }
+
+    /// Bytes that the busiest party sends online.
+    pub fn busiest(&self) -> u64 {
+        self.online.bytes_sent.iter().copied().max().unwrap_or(0)
+    }
+
+    /// How many were done: rows times depth.
+    pub fn done(&self) -> f64 {
+        (self.n * self.depth) as f64
+    }
+
+    /// The reference of this short name, in its unit.
+    pub fn reference(&self, id: &str) -> Option<&Reference> {
+        self.references.iter().find(|reference| reference.id == id)
     }
 
     /// Name of the file that it is written to.
