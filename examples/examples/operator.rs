@@ -10,7 +10,7 @@ use tacit_protocols::{lower, or_all};
 /// 1 where `x` (below 2^`width`) is outside `low ..= high`, all public but `x`.
 ///
 /// Both comparisons are the top bit of a difference, so they cost one carry chain side by side:
-/// on `rep3` 1 + 1 + ceil(log2 width) rounds, and one more for the OR.
+/// on `rep3` 1 + ceil(log2(width + 1)) rounds, and one more for the OR.
 fn outside(b: &mut Builder, x: Num, width: usize, low: u64, high: u64) -> Bit {
     let rows = b.rows(x);
     let sign_of_difference = |b: &mut Builder, c: u64| {

@@ -183,6 +183,14 @@ fn results(op: &Op, args: &[Shape]) -> Result<Vec<Shape>, String> {
             }
             vec![Shape { kind: Kind::Num, rows: args[0].rows }]
         }
+        Op::IsZero { width } => {
+            count(1)?;
+            kind(Kind::Num)?;
+            if !(1..=64).contains(width) {
+                return Err(format!("{op:?}: width is 1 to 64"));
+            }
+            vec![Shape { kind: Kind::Bit, rows: args[0].rows }]
+        }
         Op::Less | Op::Equal => {
             kind(Kind::Bit)?;
             alike()?;
@@ -346,6 +354,11 @@ impl Builder {
     /// Macro: the number whose bit planes are given, unsigned.
     pub fn to_num(&mut self, planes: &[Bit]) -> Num {
         self.one(Op::ToNum, &ids(&[planes]))
+    }
+
+    /// Macro: whether the lowest `width` bits of `x` are all zero.
+    pub fn is_zero(&mut self, x: Num, width: usize) -> Bit {
+        self.one(Op::IsZero { width }, &[x.0])
     }
 
     /// Macro: `x < y`, unsigned, planes of the same width.

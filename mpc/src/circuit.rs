@@ -173,6 +173,11 @@ pub enum Op {
     },
     /// Macro: the number (unsigned) whose bit planes the arguments are, at most 64.
     ToNum,
+    /// Macro: whether the lowest `width` bits of a number are all zero.
+    IsZero {
+        /// Number of bits.
+        width: usize,
+    },
     /// Macro: `x < y`, unsigned; arguments are the planes of `x`, then as many of `y`.
     Less,
     /// Macro: `x == y`; arguments are the planes of `x`, then as many of `y`.
@@ -184,7 +189,15 @@ pub enum Op {
 impl Op {
     /// Whether lowering must rewrite this instruction before a sharing engine can run it.
     pub fn is_macro(&self) -> bool {
-        matches!(self, Self::ToBits { .. } | Self::ToNum | Self::Less | Self::Equal | Self::Select)
+        matches!(
+            self,
+            Self::ToBits { .. }
+                | Self::ToNum
+                | Self::IsZero { .. }
+                | Self::Less
+                | Self::Equal
+                | Self::Select
+        )
     }
 }
 

@@ -116,6 +116,10 @@ fn evaluate(circuit: &Circuit, instruction: &Instruction, args: &[&Column]) -> V
             let planes: Vec<&[u64]> = args.iter().map(|a| a.words()).collect();
             words::from_planes(&planes, &mut z);
         }
+        Op::IsZero { width } => {
+            let mask = u64::MAX >> (64 - width);
+            return vec![Column::bits(x.iter().map(|x| x & mask == 0))];
+        }
         Op::Less => {
             let (xs, ys) = args.split_at(args.len() / 2);
             for (x, y) in xs.iter().zip(ys) {
@@ -182,13 +186,16 @@ mod tests {
         let equal = b.equal(&px, &py);
         let smaller = b.select(less, &px, &py);
         let smaller = b.to_num(&smaller);
+        let even = b.is_zero(nx, 1);
         b.reveal(less, 1, "less");
         b.reveal(equal, 1, "equal");
         b.reveal(smaller, 1, "smaller");
+        b.reveal(even, 1, "even");
         let opened = open(b, vec![Column::Num(x), Column::Num(y)]);
         assert_eq!(opened[0], [1, 0, 0, 0]);
         assert_eq!(opened[1], [0, 0, 1, 0]);
         assert_eq!(opened[2], [3, 199, 77, 0]);
+        assert_eq!(opened[3], [0, 1, 0, 0]);
     }
 
     #[test]

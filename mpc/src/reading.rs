@@ -50,6 +50,7 @@ impl Op {
             Self::Reveal { to, name } => format!("reveal {name} to party {to}"),
             Self::ToBits { width } => format!("to {width} bits"),
             Self::ToNum => "to number".into(),
+            Self::IsZero { width } => format!("{width} bits = 0"),
             Self::Less => "<".into(),
             Self::Equal => "=".into(),
             Self::Select => "select".into(),

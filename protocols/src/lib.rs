@@ -11,7 +11,7 @@
 //! use tacit_mpc::{Bit, Builder};
 //! use tacit_protocols::{less, select};
 //!
-//! /// `max(x, y)`, unsigned. `2 + ceil(log2 w)` rounds.
+//! /// `max(x, y)`, unsigned. `1 + ceil(log2(w + 1))` rounds.
 //! fn largest(b: &mut Builder, x: &[Bit], y: &[Bit]) -> Vec<Bit> {
 //!     let smaller = less(b, x, y);
 //!     select(b, smaller, y, x)
@@ -29,7 +29,8 @@
 //!
 //! # Lowering
 //!
-//! [`lower`] rewrites macro instructions (`ToBits`, `ToNum`, `Less`, `Equal`, `Select`) with the
+//! [`lower`] rewrites macro instructions (`ToBits`, `ToNum`, `IsZero`, `Less`,
+//! `Equal`, `Select`) with the
 //! same functions, for an engine that writes a number as so many addends, and leaves out what
 //! nobody uses.
 //!
@@ -49,8 +50,8 @@ pub use error::{Error, Result};
 pub use lower::lower;
 pub use operators::{
     add, and_all, at_least_public, carry_save, ceil_log2, equal, equal_public, from_public,
-    group_sum, in_range_public, is_negative, less, less_public, max, min, multiply, or_all, select,
-    subtract, sum_of, suppress, to_bits, to_num, top_of_sum,
+    group_sum, in_range_public, is_negative, is_zero, less, less_public, max, min, multiply,
+    numbers, or_all, select, subtract, sum_of, suppress, to_bits, to_num, top_of_sum,
 };
 pub use query::{Parties, circuit, decode, inputs};
 pub use tidy::tidy;

@@ -2,14 +2,14 @@
 
 use tacit_mpc::{Bit, Builder, Circuit, Handle, Id, Num, Op};
 
-use crate::operators::{addend_planes, equal, less, select, sum_planes, to_num};
+use crate::operators::{addend_planes, equal, is_zero, less, select, sum_planes, to_num};
 use crate::tidy::{keeps, live, results, tidy};
 
 /// The same circuit without macro instructions, for an engine that holds a number as so many
 /// addends (`EngineKind::addends`).
 ///
 /// Only what is used is built: a `ToBits` of which only the last plane is looked at becomes the
-/// tree of that carry, `1 + ceil(log2(w - 1))` rounds, instead of an adder.
+/// tree of that carry instead of an adder.
 ///
 /// # Panics
 /// If `addends` is 0.
@@ -37,6 +37,10 @@ pub fn lower(circuit: &Circuit, addends: usize) -> Circuit {
             }
             Op::ToNum => {
                 renamed[results.start as usize] = to_num(&mut b, &planes(&args), addends).id();
+            }
+            Op::IsZero { width } => {
+                let x = Num::from_id(args[0]);
+                renamed[results.start as usize] = is_zero(&mut b, x, width, addends).id();
             }
             Op::Less => {
                 let (x, y) = args.split_at(args.len() / 2);

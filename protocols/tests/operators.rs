@@ -8,7 +8,7 @@ use common::{ROWS, cost, mask, numbers, over_planes, planes, result};
 use proptest::prelude::*;
 use tacit_mpc::{Bit, Builder, Column, Num, clear};
 use tacit_protocols as ops;
-use tacit_protocols::{ceil_log2, lower, tidy};
+use tacit_protocols::{lower, tidy};
 
 /// Width, and rows of `arguments` numbers of that width, edge values among them.
 fn arguments(count: usize) -> impl Strategy<Value = (usize, Vec<Vec<u64>>)> {
@@ -183,53 +183,6 @@ proptest! {
         let top = mask(x.0);
         x.1.iter_mut().flatten().for_each(|x| *x &= top);
         check(&x, |b, x| ops::multiply(b, &x[0], &x[1]), |x| x[0].wrapping_mul(x[1]) & top)?;
-    }
-}
-
-#[test]
-fn operators_cost_what_they_say() {
-    for w in 1..=64 {
-        let of = |n, op: fn(&mut Builder, &[Vec<Bit>]) -> Vec<Bit>| {
-            cost(&tidy(&over_planes(n, w, 1, op)))
-        };
-        let tree = |n: usize| if n == 0 { 0 } else { 1 + ceil_log2(n) };
-
-        let (rounds, ands) = of(2, |b, x| ops::add(b, &x[0], &x[1]));
-        assert_eq!(rounds, tree(w - 1), "add {w}");
-        assert!(ands < w + w / 2 * 2 * ceil_log2(w), "add {w}: {ands}");
-
-        let (rounds, ands) = of(2, |b, x| vec![ops::top_of_sum(b, x)]);
-        assert_eq!(rounds, tree(w - 1), "top {w}");
-        assert!(ands <= 3 * (w - 1), "top {w}: {ands}");
-
-        for (n, levels) in [(3, 0), (4, 1), (5, 2), (6, 2)] {
-            let (rounds, _) = of(n, |b, x| vec![ops::top_of_sum(b, x)]);
-            assert!(rounds <= levels + tree(w - 1).max(1), "top {w} of {n}: {rounds}");
-        }
-
-        let (rounds, ands) = of(3, |b, x| ops::carry_save(b, &x[0], &x[1], &x[2]).0);
-        assert_eq!((rounds, ands), (0, 0));
-        let (rounds, ands) = of(3, |b, x| ops::carry_save(b, &x[0], &x[1], &x[2]).1);
-        assert_eq!((rounds, ands), (usize::from(w > 1), w - 1));
-
-        let (rounds, ands) = of(2, |b, x| vec![ops::less(b, &x[0], &x[1])]);
-        assert_eq!(rounds, 1 + ceil_log2(w), "less {w}");
-        assert!(ands <= 3 * w - 2, "less {w}: {ands}");
-
-        let (rounds, ands) = of(1, |b, x| {
-            let width = x[0].len();
-            vec![ops::less_public(b, &x[0], mask(width) / 3)]
-        });
-        assert!(rounds <= ceil_log2(w), "less_public {w}");
-        assert!(ands <= 2 * (w - 1), "less_public {w}: {ands}");
-
-        let (rounds, ands) = of(2, |b, x| vec![ops::equal(b, &x[0], &x[1])]);
-        assert_eq!((rounds, ands), (ceil_log2(w), w - 1));
-        let (rounds, ands) = of(2, |b, x| ops::max(b, &x[0], &x[1]));
-        assert!(rounds == 2 + ceil_log2(w) && ands <= 4 * w - 2);
-        assert_eq!(of(2, |b, x| ops::select(b, x[0][0], &x[0], &x[1])), (1, w));
-        assert_eq!(of(2, |b, x| ops::suppress(b, x[0][0], &x[1])), (1, w));
-        assert_eq!(of(1, |b, x| vec![ops::or_all(b, &x[0])]), (ceil_log2(w), w - 1));
     }
 }
 

@@ -2,12 +2,13 @@
 
 use tacit_mpc::{Bit, Builder};
 
-use super::prefix::{Carries, Plane, and, xor};
+use super::and_all;
+use super::prefix::{Carries, Plane, Run, and, xor};
 
 /// `x + y` modulo `2^w`.
 ///
-/// `1 + ceil(log2(w - 1))` rounds (0 for one bit, 1 for two), at most `w - 1 + (w / 2) 2
-/// ceil(log2 w)` ANDs; parallel prefix after Sklansky (1960).
+/// `ceil(log2 w)` rounds, at most `(w / 2) 2 ceil(log2 w)` ANDs; parallel prefix after Sklansky
+/// (1960).
 ///
 /// # Panics
 /// If the widths differ.
@@ -27,9 +28,10 @@ pub fn subtract(b: &mut Builder, x: &[Bit], y: &[Bit]) -> Vec<Bit> {
 
 /// The most significant bit of the sum of `addends` modulo `2^w`: only the tree that leads to it.
 ///
-/// `1 + ceil(log2(w - 1))` rounds and at most `3 (w - 1)` ANDs for two addends. Carry-save levels
-/// come before: 1 for three addends, 2 for four, 3 for five or six; the first of them costs no
-/// further round, because it leaves nothing to carry in the lowest position.
+/// `ceil(log2 w)` rounds and at most `2 (w - 1)` ANDs for two addends. Carry-save levels come
+/// before, a round and `w - 1` ANDs for each addend that they take away: 1 level for three addends,
+/// 2 for four, 3 for five or six. They leave nothing to carry in the lowest position, so that the
+/// rest takes `ceil(log2(w - 1))` rounds.
 ///
 /// # Panics
 /// If there is no addend, or the widths differ or are 0.
@@ -89,6 +91,21 @@ pub fn multiply(b: &mut Builder, x: &[Bit], y: &[Bit]) -> Vec<Bit> {
     solid(b, planes, rows)
 }
 
+/// Where the sum of `addends` modulo `2^w` is `2^w - 1`, all ones: where the two that carry-save
+/// levels leave are each other's complement.
+///
+/// `ceil(log2 w)` rounds and `w - 1` ANDs after the carry-save levels: see [`top_of_sum`].
+pub(crate) fn sum_is_ones(b: &mut Builder, addends: Vec<Vec<Bit>>) -> Bit {
+    let addends =
+        addends.into_iter().map(|planes| planes.into_iter().map(Some).collect()).collect();
+    let saved = save_all(b, addends);
+    let differ: Vec<Bit> = match &saved[..] {
+        [x, y] => x.iter().zip(y).filter_map(|(&x, &y)| xor(b, x, y)).collect(),
+        _ => saved.into_iter().flatten().flatten().collect(),
+    };
+    and_all(b, &differ)
+}
+
 /// The planes of the sum that are `needed`; the others are `None`.
 pub(crate) fn sum_planes(
     b: &mut Builder,
@@ -112,18 +129,7 @@ fn total(b: &mut Builder, mut addends: Vec<Vec<Plane>>, needed: &[bool]) -> Vec<
     for planes in &mut addends {
         planes.truncate(width);
     }
-    while addends.len() > 2 {
-        let mut next = Vec::with_capacity(addends.len() * 2 / 3 + 1);
-        for three in addends.chunks(3) {
-            if let [x, y, z] = three {
-                let (sum, carry) = save(b, x, y, z);
-                next.extend([sum, carry]);
-            } else {
-                next.extend_from_slice(three);
-            }
-        }
-        addends = next;
-    }
+    addends = save_all(b, addends);
     let mut sum: Vec<Option<Plane>> = match &addends[..] {
         [x, y] => carried(b, x, y, needed),
         _ => addends.swap_remove(0).into_iter().map(Some).collect(),
@@ -138,23 +144,34 @@ fn total(b: &mut Builder, mut addends: Vec<Vec<Plane>>, needed: &[bool]) -> Vec<
 }
 
 fn carried(b: &mut Builder, x: &[Plane], y: &[Plane], needed: &[bool]) -> Vec<Option<Plane>> {
-    let width = x.len();
-    let mut leaves = Vec::with_capacity(width);
-    for (i, (&x, &y)) in x.iter().zip(y).enumerate() {
-        // Nothing looks at the carry out of the last position.
-        let generate = if i + 1 < width { and(b, x, y) } else { None };
-        leaves.push((generate, xor(b, x, y)));
-    }
-    let propagates: Vec<Plane> = leaves.iter().map(|leaf| leaf.1).collect();
-    let mut carries = Carries::new(leaves);
-    let mut sum = Vec::with_capacity(width);
-    for (i, &propagate) in propagates.iter().enumerate() {
+    let runs: Vec<Run> = x.iter().zip(y).map(|(&x, &y)| Run::of_sum(b, x, y)).collect();
+    let differ: Vec<Plane> = runs.iter().map(|run| run.through).collect();
+    let mut carries = Carries::new(runs);
+    let mut sum = Vec::with_capacity(differ.len());
+    for (i, &differ) in differ.iter().enumerate() {
         sum.push(needed[i].then(|| {
             let carry = carries.carry(b, i);
-            xor(b, propagate, carry)
+            xor(b, differ, carry)
         }));
     }
     sum
+}
+
+/// Carry-save levels down to two addends at most.
+fn save_all(b: &mut Builder, mut addends: Vec<Vec<Plane>>) -> Vec<Vec<Plane>> {
+    while addends.len() > 2 {
+        let mut next = Vec::with_capacity(addends.len() * 2 / 3 + 1);
+        for three in addends.chunks(3) {
+            if let [x, y, z] = three {
+                let (sum, carry) = save(b, x, y, z);
+                next.extend([sum, carry]);
+            } else {
+                next.extend_from_slice(three);
+            }
+        }
+        addends = next;
+    }
+    addends
 }
 
 fn save(b: &mut Builder, x: &[Plane], y: &[Plane], z: &[Plane]) -> (Vec<Plane>, Vec<Plane>) {

@@ -2,42 +2,54 @@
 
 use tacit_mpc::{Bit, Builder};
 
-use super::prefix::{Carries, Plane};
+use super::prefix::{Carries, Run};
 use super::{and_all, select};
 
 /// `x < y`, unsigned: the borrow out of `x - y`.
 ///
-/// `1 + ceil(log2 w)` rounds, at most `3 w - 2` ANDs. A position generates a borrow where
-/// `x = 0, y = 1` and propagates one where `x = y`; see Garay, Schoenmakers, Villegas,
-/// "Practical and secure solutions for integer comparison" (PKC 2007), section 3.
+/// `ceil(log2(w + 1))` rounds, at most `2 w - 1` ANDs. A position passes a borrow on where `x = y`;
+/// where they differ, `y` is the borrow. The tree is that of Garay, Schoenmakers, Villegas,
+/// "Practical and secure solutions for integer comparison" (PKC 2007), section 3, without its ANDs
+/// in the leaves.
 ///
 /// # Panics
 /// If the widths differ.
 pub fn less(b: &mut Builder, x: &[Bit], y: &[Bit]) -> Bit {
     assert_eq!(x.len(), y.len(), "less: widths differ");
-    let mut leaves: Vec<(Plane, Plane)> = Vec::with_capacity(x.len());
+    let mut runs = Vec::with_capacity(x.len());
     for (&x, &y) in x.iter().zip(y) {
         let differ = b.xor(x, y);
-        let generate = b.and(differ, y);
-        leaves.push((Some(generate), Some(b.not(differ))));
+        runs.push(Run { own: Some(y), through: Some(b.not(differ)), exact: false });
     }
-    borrow(b, leaves, rows(b, x))
+    borrow(b, runs, rows(b, x))
 }
 
-/// `x < c`, unsigned, for a public `c`. `ceil(log2 w)` rounds, at most `2 (w - 1)` ANDs.
+/// `x < c`, unsigned, for a public `c`. `ceil(log2 w)` rounds, at most `3 w / 2` ANDs.
 ///
-/// The number of ANDs depends on `c`, which is public.
+/// One AND for two positions says both whether `x` is below `c` there and whether it is equal. The
+/// number of ANDs depends on `c`, which is public; positions below its lowest 1 do not count.
 pub fn less_public(b: &mut Builder, x: &[Bit], c: u64) -> Bit {
     let rows = rows(b, x);
     if x.len() < 64 && c >> x.len() != 0 {
         return b.constant(1, rows);
     }
-    let mut leaves: Vec<(Plane, Plane)> = Vec::with_capacity(x.len());
-    for (i, &x) in x.iter().enumerate() {
-        let not = b.not(x);
-        leaves.push(if c >> i & 1 == 1 { (Some(not), Some(x)) } else { (None, Some(not)) });
+    let lowest = (c.trailing_zeros() as usize).min(x.len());
+    let mut runs = Vec::with_capacity((x.len() - lowest).div_ceil(2));
+    for (pair, at) in x[lowest..].chunks(2).zip((lowest..).step_by(2)) {
+        // A single position is equal to 1 where x is 1, below it where x is 0; never below 0.
+        let ones: Vec<bool> = (at..at + pair.len()).map(|i| c >> i & 1 == 1).collect();
+        let same: Vec<Bit> =
+            pair.iter().zip(&ones).map(|(&x, &one)| if one { x } else { b.not(x) }).collect();
+        let equal = and_all(b, &same);
+        let own = match ones[..] {
+            [false] | [false, false] => None,
+            [true] | [true, true] => Some(b.not(equal)),
+            [true, false] => Some(b.xor(same[1], equal)),
+            _ => Some(b.not(same[1])),
+        };
+        runs.push(Run { own, through: Some(equal), exact: true });
     }
-    borrow(b, leaves, rows)
+    borrow(b, runs, rows)
 }
 
 /// `x >= c`, unsigned, for a public `c`. Cost of [`less_public`].
@@ -97,7 +109,7 @@ pub fn equal_public(b: &mut Builder, x: &[Bit], c: u64) -> Bit {
     and_all(b, &same)
 }
 
-/// The smaller, unsigned. `2 + ceil(log2 w)` rounds, at most `4 w - 2` ANDs.
+/// The smaller, unsigned. `1 + ceil(log2(w + 1))` rounds, at most `3 w - 1` ANDs.
 ///
 /// # Panics
 /// If the widths differ.
@@ -106,7 +118,7 @@ pub fn min(b: &mut Builder, x: &[Bit], y: &[Bit]) -> Vec<Bit> {
     select(b, smaller, x, y)
 }
 
-/// The larger, unsigned. `2 + ceil(log2 w)` rounds, at most `4 w - 2` ANDs.
+/// The larger, unsigned. `1 + ceil(log2(w + 1))` rounds, at most `3 w - 1` ANDs.
 ///
 /// # Panics
 /// If the widths differ.
@@ -115,9 +127,9 @@ pub fn max(b: &mut Builder, x: &[Bit], y: &[Bit]) -> Vec<Bit> {
     select(b, smaller, y, x)
 }
 
-fn borrow(b: &mut Builder, leaves: Vec<(Plane, Plane)>, rows: usize) -> Bit {
-    let width = leaves.len();
-    Carries::new(leaves).carry(b, width).unwrap_or_else(|| b.constant(0, rows))
+fn borrow(b: &mut Builder, runs: Vec<Run>, rows: usize) -> Bit {
+    let count = runs.len();
+    Carries::new(runs).carry(b, count).unwrap_or_else(|| b.constant(0, rows))
 }
 
 fn rows(b: &Builder, x: &[Bit]) -> usize {

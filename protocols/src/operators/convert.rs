@@ -8,18 +8,35 @@
 
 use tacit_mpc::{Bit, Builder, Num};
 
-use super::sum_of;
+use super::{sum_is_ones, sum_of};
 
 /// The lowest `width` bits of `x`, for an engine with so many `addends`.
 ///
-/// The engine's round for an addend, carry-save levels (none for two addends), then
-/// `1 + ceil(log2(width - 1))` rounds.
+/// The engine's round for an addend, then `ceil(log2 width)` rounds for two addends; for more see
+/// [`top_of_sum`](super::top_of_sum).
 ///
 /// # Panics
 /// If there is no addend or `width` is not 1 to 64.
 pub fn to_bits(b: &mut Builder, x: Num, width: usize, addends: usize) -> Vec<Bit> {
     let planes = addend_planes(b, x, width, addends);
     sum_of(b, &planes)
+}
+
+/// Where the lowest `width` bits of `x` are zero, for an engine with so many `addends`.
+///
+/// `x = 0` modulo `2^w` where the addends of `x - 1` sum to all ones: two addends do where they are
+/// each other's complement, which is local to see plane by plane; of more, carry-save levels leave
+/// two. The engine's round for an addend, carry-save levels (none for two addends), then
+/// `ceil(log2 width)` rounds and `width - 1` ANDs. After Cortadella and Llabería, "Evaluation of
+/// A + B = K conditions without carry propagation" (1992).
+///
+/// # Panics
+/// If there is no addend or `width` is not 1 to 64.
+pub fn is_zero(b: &mut Builder, x: Num, width: usize, addends: usize) -> Bit {
+    let one = b.constant(1, b.rows(x));
+    let before = b.sub(x, one);
+    let planes = addend_planes(b, before, width, addends);
+    sum_is_ones(b, planes)
 }
 
 /// Bit planes of every addend of `x`.

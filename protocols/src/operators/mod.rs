@@ -9,15 +9,16 @@ mod compare;
 mod convert;
 mod group;
 mod logic;
+pub mod numbers;
 mod prefix;
 
-pub(crate) use arithmetic::sum_planes;
 pub use arithmetic::{add, carry_save, multiply, subtract, sum_of, top_of_sum};
+pub(crate) use arithmetic::{sum_is_ones, sum_planes};
 pub use compare::{
     at_least_public, equal, equal_public, in_range_public, is_negative, less, less_public, max, min,
 };
 pub(crate) use convert::addend_planes;
-pub use convert::{from_public, to_bits, to_num};
+pub use convert::{from_public, is_zero, to_bits, to_num};
 pub use group::group_sum;
 pub use logic::{and_all, or_all, select, suppress};
 

@@ -1,6 +1,7 @@
 //! Circuits of one operator on plain data, and what they cost.
 #![allow(dead_code)]
 
+pub mod family;
 pub mod plans;
 
 use std::collections::BTreeMap;

@@ -1,0 +1,103 @@
+//! Every operator costs what its documentation says: rounds and ANDs of planes, rounds and bytes of
+//! numbers on engines.
+
+mod common;
+
+use common::family::price;
+use common::{cost, mask, over_planes};
+use tacit_mpc::{Bit, Builder, EngineKind, Num};
+use tacit_protocols as ops;
+use tacit_protocols::{ceil_log2, numbers, tidy};
+
+#[test]
+fn operators_on_planes_cost_what_they_say() {
+    for w in 1..=64 {
+        let of = |n, op: fn(&mut Builder, &[Vec<Bit>]) -> Vec<Bit>| {
+            cost(&tidy(&over_planes(n, w, 1, op)))
+        };
+
+        let (rounds, ands) = of(2, |b, x| ops::add(b, &x[0], &x[1]));
+        assert_eq!(rounds, ceil_log2(w), "add {w}");
+        assert!(ands <= w / 2 * 2 * ceil_log2(w), "add {w}: {ands}");
+
+        let (rounds, ands) = of(2, |b, x| vec![ops::top_of_sum(b, x)]);
+        assert_eq!(rounds, ceil_log2(w), "top {w}");
+        assert!(ands <= 2 * (w - 1), "top {w}: {ands}");
+
+        for (n, levels) in [(3, 1), (4, 2), (5, 3), (6, 3)] {
+            let (rounds, ands) = of(n, |b, x| vec![ops::top_of_sum(b, x)]);
+            assert!(rounds <= levels + ceil_log2(w - 1), "top {w} of {n}: {rounds}");
+            assert!(ands <= n * (w - 1), "top {w} of {n}: {ands}");
+        }
+
+        let (rounds, ands) = of(3, |b, x| ops::carry_save(b, &x[0], &x[1], &x[2]).0);
+        assert_eq!((rounds, ands), (0, 0));
+        let (rounds, ands) = of(3, |b, x| ops::carry_save(b, &x[0], &x[1], &x[2]).1);
+        assert_eq!((rounds, ands), (usize::from(w > 1), w - 1));
+
+        let (rounds, ands) = of(2, |b, x| vec![ops::less(b, &x[0], &x[1])]);
+        assert_eq!(rounds, ceil_log2(w + 1), "less {w}");
+        assert!(ands < 2 * w, "less {w}: {ands}");
+
+        for c in [mask(w) / 3, mask(w) / 3 * 2, mask(w), mask(w) ^ mask(w) >> 1, mask(w) / 5] {
+            let circuit = over_planes(1, w, 1, |b, x| vec![ops::less_public(b, &x[0], c)]);
+            let (rounds, ands) = cost(&tidy(&circuit));
+            assert!(rounds <= ceil_log2(w), "less_public {w}, {c}: {rounds}");
+            assert!(ands <= 3 * w / 2, "less_public {w}, {c}: {ands}");
+        }
+
+        let (rounds, ands) = of(2, |b, x| vec![ops::equal(b, &x[0], &x[1])]);
+        assert_eq!((rounds, ands), (ceil_log2(w), w - 1));
+        let (rounds, ands) = of(2, |b, x| ops::max(b, &x[0], &x[1]));
+        assert!(rounds == 1 + ceil_log2(w + 1) && ands < 3 * w);
+        assert_eq!(of(2, |b, x| ops::select(b, x[0][0], &x[0], &x[1])), (1, w));
+        assert_eq!(of(2, |b, x| ops::suppress(b, x[0][0], &x[1])), (1, w));
+        assert_eq!(of(1, |b, x| vec![ops::or_all(b, &x[0])]), (ceil_log2(w), w - 1));
+    }
+}
+
+fn bits(b: &mut Builder, width: usize, rows: usize) -> Vec<Bit> {
+    (0..width).map(|_| b.random(rows)).collect()
+}
+
+#[test]
+fn a_sign_on_rep3_takes_7_rounds_and_18_bytes() {
+    let sign = price(EngineKind::Rep3, |b, rows| {
+        let x: Num = b.random(rows);
+        numbers::is_negative(b, x, 64).into()
+    });
+    assert_eq!(sign.rounds, 7);
+    assert_eq!(sign.sent, [23.0, 15.0, 15.0]);
+    let public = price(EngineKind::Rep3, |b, rows| {
+        let x: Num = b.random(rows);
+        numbers::less_public(b, x, 1000, 33).into()
+    });
+    assert_eq!(public.rounds, 7);
+    assert!(public.sent[0] <= 12.0, "{:?}", public.sent);
+}
+
+#[test]
+fn equality_of_numbers_on_rep3_takes_7_rounds_and_11_bytes() {
+    let zero = price(EngineKind::Rep3, |b, rows| {
+        let (x, y): (Num, Num) = (b.random(rows), b.random(rows));
+        numbers::equal(b, x, y, 64).into()
+    });
+    assert_eq!(zero.rounds, 7);
+    assert_eq!(zero.sent, [15.875, 7.875, 7.875]);
+}
+
+#[test]
+fn a_comparison_of_20_bits_on_rep3_takes_5_rounds_and_5_bytes() {
+    let less = price(EngineKind::Rep3, |b, rows| {
+        let (x, y) = (bits(b, 20, rows), bits(b, 20, rows));
+        ops::less(b, &x, &y).into()
+    });
+    assert_eq!(less.rounds, 5);
+    assert_eq!(less.sent, [4.375; 3]);
+    let public = price(EngineKind::Rep3, |b, rows| {
+        let x = bits(b, 20, rows);
+        ops::less_public(b, &x, 0xa_5c3b).into()
+    });
+    assert_eq!(public.rounds, 5);
+    assert!(public.sent[0] < 3.2, "{:?}", public.sent);
+}
