@@ -200,6 +200,8 @@ fn data_that_cannot_be_read_say_where_and_leave_no_sandbox() {
     assert!(said.contains("Region"), "{said}");
     fails(4, "split_values", new(&["--split", "flag"]));
     fails(4, "engine", new(&["--sites", "2", "--engines", "rep3"]));
+    let said = fails(2, "usage", new(&["--sites", "3", "--engines", "rep4"]));
+    assert!(said.contains("--engines rep4"), "{said}");
     fails(4, "disclosure", new(&["--disclosure", "ohdis"]));
     fs::create_dir(&folder).unwrap();
     fs::write(folder.join("mine"), "kept").unwrap();

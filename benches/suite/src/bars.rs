@@ -291,8 +291,15 @@ mod tests {
         let references = References { aes: 1e9, copy: 1e9, transfer: 1e9, round: 1e-4, parties: 3 };
         let work = Work::Task(Task::named(task).unwrap());
         let link = link.parse().unwrap();
-        let setting =
-            Setting { work, n: 10_000, engine: EngineKind::Rep3, parties: 3, link, repeat: 1 };
+        let setting = Setting {
+            work,
+            n: 10_000,
+            engine: EngineKind::Rep3,
+            parties: 3,
+            link,
+            repeat: 1,
+            time: None,
+        };
         setting.measure(&references).unwrap()
     }
 

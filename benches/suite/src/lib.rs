@@ -11,16 +11,21 @@
 pub mod bars;
 mod compare;
 mod error;
+mod link;
 mod machine;
 mod measure;
+mod play;
 pub mod record;
 mod report;
+mod suite;
 mod task;
 
 pub use compare::{Comparison, compare};
 pub use error::{Error, Result};
+pub use link::LinkKind;
 pub use machine::References;
-pub use measure::{LinkKind, Setting};
+pub use measure::Setting;
 pub use record::Record;
 pub use report::{csv, html, markdown};
+pub use suite::{BUDGET, Budget, suite};
 pub use task::{File, Inputs, TASKS, Task, Work};

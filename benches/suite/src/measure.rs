@@ -1,100 +1,23 @@
 //! Running a task and writing down what it took.
 
-use std::{
-    str::FromStr,
-    sync::Barrier,
-    thread,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use tacit_mpc::{
-    Bill, Circuit, Column, EngineKind, Roster, Schedule, bill, run_measured, schedule, testing,
+    Bill, Circuit, Column, EngineKind, PartyCost, Roster, Schedule, bill, schedule,
+    testing::{self, Session},
 };
-use tacit_net::{
-    Arena, Counted, Frames, Ledger, Link, Profile, Round, Seed, memory,
-    quic::{Endpoint, LinkOptions, Options, Peer, QuicLink, SecretKey},
-    simulated,
-};
+use tacit_net::{Ledger, memory, simulated};
 
 use crate::{
-    Error, Result, machine,
+    Error, LinkKind, Result, machine,
     machine::References,
-    record::{Adversary, Limit, LinkRecord, Peak, Phase, Record, SCHEMA, SecurityBits, Spread},
+    play::{Figures, Mesh, Play, Played, random},
+    record::{Adversary, Limit, Peak, Phase, Record, SCHEMA, SecurityBits, Spread},
     task::{Inputs, Work},
 };
 
-/// How long the parties of a QUIC session may take to meet.
-const WAIT: Duration = Duration::from_secs(10);
-
-/// What carries the frames.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum LinkKind {
-    /// Threads of one process.
-    Memory,
-    /// QUIC on loopback.
-    Quic,
-    /// In memory, with the time that a network would take added.
-    Simulated(Profile),
-}
-
-impl LinkKind {
-    fn name(self) -> String {
-        match self {
-            Self::Memory => "memory".into(),
-            Self::Quic => "quic".into(),
-            Self::Simulated(profile) if profile == Profile::LAN => "simulated-lan".into(),
-            Self::Simulated(profile) if profile == Profile::WAN => "simulated-wan".into(),
-            Self::Simulated(profile) => {
-                let (ms, mbit) = numbers(profile);
-                format!("simulated-{ms}ms-{mbit}mbit")
-            }
-        }
-    }
-
-    fn record(self) -> LinkRecord {
-        match self {
-            Self::Memory => LinkRecord::Memory,
-            Self::Quic => LinkRecord::Quic,
-            Self::Simulated(profile) => {
-                let (one_way_ms, mbit_per_s) = numbers(profile);
-                LinkRecord::Simulated { one_way_ms, mbit_per_s }
-            }
-        }
-    }
-}
-
-fn numbers(profile: Profile) -> (f64, f64) {
-    (profile.one_way.as_secs_f64() * 1e3, profile.bits_per_second / 1e6)
-}
-
-/// `memory`, `quic`, `lan`, `wan`, or `ONE-WAY-MS,MBIT`.
-impl FromStr for LinkKind {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let own = || {
-            let (ms, mbit) = text.split_once(',')?;
-            let [ms, mbit] = [ms, mbit].map(|word| word.trim().parse::<f64>().ok());
-            let (ms, mbit) = (ms?, mbit?);
-            let sound = (0.0..=60_000.0).contains(&ms) && (1e-3..=1e9).contains(&mbit);
-            sound.then(|| Profile {
-                one_way: Duration::from_secs_f64(ms / 1e3),
-                bits_per_second: mbit * 1e6,
-            })
-        };
-        match text {
-            "memory" => Ok(Self::Memory),
-            "quic" => Ok(Self::Quic),
-            "lan" => Ok(Self::Simulated(Profile::LAN)),
-            "wan" => Ok(Self::Simulated(Profile::WAN)),
-            _ => own().map(Self::Simulated).ok_or_else(|| Error::Unknown {
-                what: "link",
-                name: text.to_owned(),
-                known: "memory, quic, lan, wan, and ONE-WAY-MS,MBIT such as 35,50".into(),
-            }),
-        }
-    }
-}
+/// What is opened: names and columns, in the order of the circuit.
+type Opened = [(String, Column)];
 
 /// What to measure.
 #[derive(Clone, Debug)]
@@ -111,6 +34,8 @@ pub struct Setting {
     pub link: LinkKind,
     /// Repetitions.
     pub repeat: usize,
+    /// No repetition begins after this time; there is always one.
+    pub time: Option<Duration>,
 }
 
 impl Setting {
@@ -121,76 +46,96 @@ impl Setting {
         format!("{engine}{dealer}/{}/{n}/{}", work.name(), link.name())
     }
 
+    /// What it takes, before anything runs: the circuit that is measured and its bill.
+    ///
+    /// # Errors
+    /// [`Error::Memory`] if all parties together would take more memory than there is;
+    /// [`Error::Size`] and [`Error::Engine`].
+    pub fn check(&self) -> Result<()> {
+        let session = testing::session(self.engine, self.parties, self.parties);
+        self.bill(&session).map(|_| ())
+    }
+
+    fn bill(&self, session: &Session) -> Result<(Circuit, Bill)> {
+        let circuit = self.work.circuit(self.n, self.engine, self.parties, session.analyst)?;
+        let bill = bill(&circuit, self.engine, &session.roster)?;
+        self.fits(&bill, machine::available_memory())?;
+        Ok((circuit, bill))
+    }
+
     /// Runs it.
     ///
     /// # Errors
     /// [`Error::Memory`] before anything runs; [`Error::Wrong`] and [`Error::Ledger`] instead of a
     /// figure that would be worth nothing.
     pub fn measure(&self, references: &References) -> Result<Record> {
+        let start = Instant::now();
         let session = testing::session(self.engine, self.parties, self.parties);
         let roster = &session.roster;
-        let circuit = self.work.circuit(self.n, self.engine, self.parties, session.analyst)?;
-        let bill = bill(&circuit, self.engine, roster)?;
-        self.fits(&bill)?;
+        let (circuit, bill) = self.bill(&session)?;
         let inputs = self.work.inputs(self.n, 1);
         let expected = self.work.expected(self.n, &inputs)?;
         let quic = match self.link {
             LinkKind::Quic => Some(Mesh::new(roster.parties)?),
             _ => None,
         };
+        let play = Play { circuit: &circuit, engine: self.engine, roster };
         let mut runs = Vec::new();
         for repetition in 0..self.repeat.max(1) {
-            let run = self.once(&circuit, roster, &inputs, quic.as_ref(), repetition)?;
-            let opened = &run.parties[session.analyst].opened;
-            if opened.len() != expected.len() || opened.iter().zip(&expected).any(|(a, b)| a != b) {
-                return Err(Error::Wrong { name: self.name() });
+            if repetition > 0 && self.time.is_some_and(|time| start.elapsed() >= time) {
+                break;
             }
-            for (party, cost) in run.parties.iter().zip(&bill.parties) {
-                if (party.ledger.sent(), party.ledger.received()) != (cost.sent, cost.received) {
-                    return Err(Error::Ledger { name: self.name() });
-                }
+            let parties = self.once(play, &inputs, quic.as_ref(), repetition)?;
+            self.right(&parties[session.analyst].opened, &expected)?;
+            for (party, cost) in parties.iter().zip(&bill.parties) {
+                self.billed(&party.ledger, cost)?;
             }
-            runs.push(run);
+            runs.push(parties.iter().map(|party| party.figures).collect());
         }
         self.record(&circuit, roster, &bill, &runs, references)
+    }
+
+    /// What was opened is what plain Rust computes.
+    pub(crate) fn right(&self, opened: &Opened, expected: &Opened) -> Result<()> {
+        if opened == expected { Ok(()) } else { Err(Error::Wrong { name: self.name() }) }
+    }
+
+    /// A party sent and received what it was billed.
+    pub(crate) fn billed(&self, ledger: &Ledger, cost: &PartyCost) -> Result<()> {
+        if (ledger.sent(), ledger.received()) == (cost.sent, cost.received) {
+            Ok(())
+        } else {
+            Err(Error::Ledger { name: self.name() })
+        }
     }
 
     /// One repetition, in a session of its own.
     fn once(
         &self,
-        circuit: &Circuit,
-        roster: &Roster,
+        play: Play<'_>,
         inputs: &Inputs,
         quic: Option<&Mesh>,
         repetition: usize,
-    ) -> Result<Run> {
+    ) -> Result<Vec<Played>> {
         let none = Duration::ZERO;
         if let Some(mesh) = quic {
-            let links = mesh.links(repetition)?;
-            return play(circuit, self.engine, roster, inputs, links, |_| none);
+            return play.all(inputs, mesh.links(repetition)?, |_| none);
         }
-        let mut seed = [0; 32];
-        getrandom(&mut seed)?;
+        let seed = random()?;
+        let parties = play.roster.parties;
         if let LinkKind::Simulated(profile) = self.link {
-            let links = simulated::mesh(roster.parties, seed, profile);
-            return play(
-                circuit,
-                self.engine,
-                roster,
-                inputs,
-                links,
-                simulated::Simulated::elapsed,
-            );
+            let links = simulated::mesh(parties, seed, profile);
+            return play.all(inputs, links, simulated::Simulated::elapsed);
         }
-        play(circuit, self.engine, roster, inputs, memory::mesh(roster.parties, seed), |_| none)
+        play.all(inputs, memory::mesh(parties, seed), |_| none)
     }
 
     /// Refuses what the memory cannot hold: columns of all parties, and the inputs with what is
     /// sent of them.
-    fn fits(&self, bill: &Bill) -> Result<()> {
+    fn fits(&self, bill: &Bill, available: Option<u64>) -> Result<()> {
         let inputs = 3 * bill.parties.iter().map(|party| party.sent).max().unwrap_or(0);
         let needed = bill.peak_bytes * self.parties as u64 + inputs;
-        match machine::available_memory() {
+        match available {
             Some(available) if needed > available => Err(Error::Memory {
                 name: self.name(),
                 needed_mb: needed / 1_000_000,
@@ -205,7 +150,7 @@ impl Setting {
         circuit: &Circuit,
         roster: &Roster,
         bill: &Bill,
-        runs: &[Run],
+        runs: &[Vec<Figures>],
         references: &References,
     ) -> Result<Record> {
         let schedule = schedule(circuit, self.engine, roster)?;
@@ -217,9 +162,10 @@ impl Setting {
             .collect();
         let sent: Vec<u64> = bill.parties.iter().map(|party| party.sent).collect();
         let later: Vec<u64> = sent.iter().zip(&first).map(|(all, first)| all - first).collect();
-        let times = |of: fn(&Party) -> f64| {
-            let slowest =
-                |run: &Run| roster.compute.iter().map(|&p| of(&run.parties[p])).fold(0.0, f64::max);
+        let times = |of: fn(&Figures) -> f64| {
+            let slowest = |run: &Vec<Figures>| {
+                roster.compute.iter().map(|&p| of(&run[p])).fold(0.0, f64::max)
+            };
             Spread::of(runs.iter().map(slowest).collect())
         };
         let setup_rounds = u64::from(!schedule.layers[0].bytes.is_empty());
@@ -228,7 +174,7 @@ impl Setting {
             rounds: bill.rounds - setup_rounds,
             bytes_sent: later,
         };
-        let measured = runs.iter().flat_map(|run| &run.parties).map(|party| party.peak).max();
+        let measured = runs.iter().flatten().map(|party| party.peak).max();
         let security = security(self.engine, self.parties as u64);
         Ok(Record {
             schema: SCHEMA,
@@ -299,161 +245,10 @@ fn security(engine: EngineKind, of: u64) -> (Adversary, SecurityBits) {
     )
 }
 
-fn getrandom(seed: &mut [u8; 32]) -> Result<()> {
-    getrandom::fill(seed).map_err(|error| {
-        Error::Net(tacit_net::Error::Setup(format!("no randomness from the system: {error}")))
-    })
-}
-
-/// One repetition.
-struct Run {
-    parties: Vec<Party>,
-}
-
-struct Party {
-    setup: f64,
-    online: f64,
-    opened: Vec<(String, Column)>,
-    ledger: Ledger,
-    peak: u64,
-}
-
-/// Notes when the first round was over, and the time that a link had simulated by then.
-struct Timed<'a, L> {
-    inner: Counted<L>,
-    network: &'a (dyn Fn(&L) -> Duration + Sync),
-    first: Option<(Instant, Duration)>,
-}
-
-impl<L: Link> Link for Timed<'_, L> {
-    fn me(&self) -> usize {
-        self.inner.me()
-    }
-    fn parties(&self) -> usize {
-        self.inner.parties()
-    }
-    fn exchange(&mut self, round: Round) -> tacit_net::Result<Frames> {
-        let frames = self.inner.exchange(round);
-        let network = (self.network)(self.inner.get_ref());
-        self.first.get_or_insert_with(|| (Instant::now(), network));
-        frames
-    }
-    fn seed(&mut self, peer: usize) -> tacit_net::Result<Seed> {
-        self.inner.seed(peer)
-    }
-    fn arena(&self) -> Arena {
-        self.inner.arena()
-    }
-    fn abort(&mut self, culprit: Option<usize>, reason: &str) {
-        self.inner.abort(culprit, reason);
-    }
-}
-
-/// Runs all parties, one thread each; `network` is the time to add that a link only simulates.
-fn play<L: Link>(
-    circuit: &Circuit,
-    engine: EngineKind,
-    roster: &Roster,
-    inputs: &Inputs,
-    links: Vec<L>,
-    network: impl Fn(&L) -> Duration + Sync,
-) -> Result<Run> {
-    let ready = Barrier::new(links.len());
-    let done = Barrier::new(links.len());
-    let party = |me: usize, link: L| -> Result<Party> {
-        let asks = me + 1 == roster.parties;
-        let columns = if asks { inputs.clone() } else { Vec::new() };
-        let mut link = Timed { inner: Counted::new(link), network: &network, first: None };
-        ready.wait();
-        let start = Instant::now();
-        let result = run_measured(circuit, engine, roster, &mut link, columns, &mut |_| Ok(()));
-        let end = Instant::now();
-        done.wait();
-        let (opened, peak) = result?;
-        let all = network(link.inner.get_ref());
-        let (first, before) = link.first.unwrap_or((end, Duration::ZERO));
-        Ok(Party {
-            setup: (first - start + before).as_secs_f64(),
-            online: (end - first + all.saturating_sub(before)).as_secs_f64(),
-            opened,
-            ledger: link.inner.ledger().clone(),
-            peak,
-        })
-    };
-    thread::scope(|scope| {
-        let party = &party;
-        let threads: Vec<_> = links
-            .into_iter()
-            .enumerate()
-            .map(|(me, link)| scope.spawn(move || party(me, link)))
-            .collect();
-        let parties = threads
-            .into_iter()
-            .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-            .collect::<Result<_>>()?;
-        Ok(Run { parties })
-    })
-}
-
-/// QUIC endpoints on loopback that know each other.
-struct Mesh {
-    endpoints: Vec<Endpoint>,
-    peers: Vec<Peer>,
-}
-
-impl Mesh {
-    fn new(parties: usize) -> Result<Self> {
-        let bind = |_| -> Result<Endpoint> {
-            let mut seed = [0; 32];
-            getrandom(&mut seed)?;
-            let options = Options::new(SecretKey::from_seed(seed));
-            Ok(Endpoint::bind(options.listen(([127, 0, 0, 1], 0).into()))?)
-        };
-        let endpoints: Vec<Endpoint> = (0..parties).map(bind).collect::<Result<_>>()?;
-        let peer = |endpoint: &Endpoint| {
-            let address = endpoint.local_address().to_string();
-            Peer { name: address.clone(), key: endpoint.key(), address: Some(address) }
-        };
-        let peers: Vec<Peer> = endpoints.iter().map(peer).collect();
-        for endpoint in &endpoints {
-            endpoint.allow(peers.iter().map(|peer| (peer.key, peer.name.clone())));
-        }
-        Ok(Self { endpoints, peers })
-    }
-
-    /// All ends of a fresh session, after a message to everybody.
-    fn links(&self, number: usize) -> Result<Vec<QuicLink>> {
-        let mut session = [0; 32];
-        session[..8].copy_from_slice(&(number as u64).to_le_bytes());
-        let link = |me: usize| -> Result<QuicLink> {
-            let others = self.peers.iter().enumerate();
-            let mut link = self.endpoints[me].link(LinkOptions {
-                session,
-                epoch: 0,
-                me,
-                peers: others.map(|(i, peer)| (i != me).then(|| peer.clone())).collect(),
-                connect_deadline: WAIT,
-                round_deadline: Duration::from_mins(5),
-            })?;
-            link.hello(b"ready", WAIT)?;
-            Ok(link)
-        };
-        thread::scope(|scope| {
-            let link = &link;
-            let threads: Vec<_> =
-                (0..self.peers.len()).map(|me| scope.spawn(move || link(me))).collect();
-            let join = |thread: thread::ScopedJoinHandle<'_, Result<QuicLink>>| {
-                thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            };
-            threads.into_iter().map(join).collect()
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Task, compare, csv, html, markdown};
+    use crate::{Task, compare, csv, html, markdown, record::LinkRecord};
 
     fn references() -> References {
         References { aes: 1e9, copy: 1e9, transfer: 1e8, round: 1e-4, parties: 3 }
@@ -461,7 +256,7 @@ mod tests {
 
     fn setting(task: &str, engine: EngineKind, link: &str, n: usize) -> Setting {
         let work = Work::Task(Task::named(task).unwrap());
-        Setting { work, n, engine, parties: 3, link: link.parse().unwrap(), repeat: 3 }
+        Setting { work, n, engine, parties: 3, link: link.parse().unwrap(), repeat: 3, time: None }
     }
 
     #[test]
@@ -529,13 +324,27 @@ mod tests {
     }
 
     #[test]
-    fn links_are_read_by_name_or_by_figures() {
-        assert_eq!("quic".parse::<LinkKind>().unwrap(), LinkKind::Quic);
-        let own = "35, 50".parse::<LinkKind>().unwrap();
-        assert_eq!(own.name(), "simulated-35ms-50mbit");
-        for bad in ["", "quick", "1", "-1,5", "1,0", "nan,5"] {
-            assert!(bad.parse::<LinkKind>().is_err(), "{bad}");
-        }
+    fn all_parties_together_must_fit_the_memory() {
+        let setting = setting("mul", EngineKind::Rep3, "memory", 1_000_000);
+        let session = testing::session(EngineKind::Rep3, 3, 3);
+        let (_, bill) = setting.bill(&session).unwrap();
+        let needed = 3 * bill.peak_bytes + 3 * bill.parties[session.analyst].sent;
+        // Two operands of three parties, each of two components.
+        assert!(needed > 2 * 3 * 2 * 8_000_000, "{needed}");
+        assert!(setting.fits(&bill, Some(needed)).is_ok() && setting.fits(&bill, None).is_ok());
+        let error = setting.fits(&bill, Some(needed - 1)).unwrap_err().to_string();
+        assert!(error.contains(&format!("{} MB", needed / 1_000_000)), "{error}");
+    }
+
+    #[test]
+    fn no_repetition_begins_after_its_time() {
+        let mut setting = setting("mul", EngineKind::Rep3, "memory", 1000);
+        setting.repeat = 1_000_000;
+        setting.time = Some(Duration::from_millis(50));
+        let record = setting.measure(&references()).unwrap();
+        assert!((1..100_000).contains(&record.online.seconds.repetitions));
+        setting.time = Some(Duration::ZERO);
+        assert_eq!(setting.measure(&references()).unwrap().online.seconds.repetitions, 1);
     }
 
     #[test]

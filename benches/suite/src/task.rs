@@ -347,6 +347,14 @@ pub enum Work {
 }
 
 impl Work {
+    /// The task of this name.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] with all names.
+    pub fn named(name: &str) -> Result<Self, Error> {
+        Task::named(name).map(Self::Task)
+    }
+
     /// Name in records.
     pub fn name(&self) -> String {
         match self {

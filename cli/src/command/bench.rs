@@ -1,9 +1,14 @@
 //! `tacit bench`.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
 
 use clap::{Args, Subcommand};
-use tacit_bench::{File, LinkKind, Record, References, Setting, TASKS, Task, Work};
+use tacit_bench::{
+    BUDGET, Budget, File, LinkKind, Record, References, Setting, TASKS, Work, suite,
+};
 use tacit_mpc::EngineKind;
 
 use crate::{
@@ -21,8 +26,9 @@ All parties run on this machine, one thread each. A record is written only if th
 of plain Rust and the bytes are those of the bill; triples from a dealer stand in its name.
 
 Examples:
+  tacit bench run --out figures/            (every figure to reach, in up to 10 minutes)
   tacit bench run mul ltz --out before/
-  tacit bench run round --link quic,wan
+  tacit bench run round --link quic,wan,35/50
   tacit bench run --circuit adder64.txt --n 1000 --engine rep3,additive
   tacit bench compare before/ after/
   tacit bench report after/")]
@@ -40,27 +46,34 @@ pub enum Command {
 /// Arguments of `tacit bench run`.
 #[derive(Debug, Args)]
 pub struct Run {
-    /// The tasks (see tacit bench list); without any, and without --circuit, the whole suite
+    /// The tasks (see tacit bench list); without any, all of them. Without any option that says
+    /// what to run, those that are to reach a figure run at its size and over its link, and the
+    /// rest on up to 100,000 rows, all in up to 10 minutes
     #[arg(value_name = "TASK")]
     tasks: Vec<String>,
     /// A circuit in Bristol Fashion to run as well
     #[arg(long, value_name = "FILE")]
     circuit: Vec<PathBuf>,
-    /// Engines, separated by commas: rep3, additive, clear
-    #[arg(long, value_name = "NAME", value_delimiter = ',', default_value = "rep3")]
+    /// Engines, separated by commas: rep3 (if none is named), additive, clear
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
     engine: Vec<EngineKind>,
     /// Rows, such as 1000000 or 1e6; each task has its own by default
     #[arg(long, value_name = "N", value_delimiter = ',', value_parser = rows)]
     n: Vec<usize>,
-    /// Links: memory, quic (loopback), lan and wan (simulated), or ONE-WAY-MS/MBIT such as 35/50
-    #[arg(long, value_name = "LINK", value_delimiter = ',', value_parser = link, default_value = "memory")]
-    link: Vec<LinkKind>,
+    /// Links, separated by commas: memory (if none is named), quic (loopback), lan and wan
+    /// (simulated), or ONE-WAY-MS,MBIT such as 35,50 or 35/50
+    #[arg(long, value_name = "LINK")]
+    link: Vec<String>,
     /// Compute parties of additive (rep3 has three)
     #[arg(long, value_name = "K", default_value = "3")]
     parties: usize,
-    /// Repetitions
+    /// Repetitions, at most: each measurement is made at least once, and begins no repetition
+    /// after its share of --minutes
     #[arg(long, value_name = "K", default_value_t = REPEAT)]
     repeat: usize,
+    /// Time for everything; 8 for the whole suite, no bound otherwise
+    #[arg(long, value_name = "M", value_parser = minutes)]
+    minutes: Option<Duration>,
     /// Write the records into this folder; without it they are only summed up in a line each
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -134,9 +147,12 @@ fn rows(text: &str) -> Result<usize, String> {
     n.filter(|n| *n > 0).ok_or_else(|| "not a number of rows; write 1000000 or 1e6".into())
 }
 
-/// As the library reads it, with `/` for `,`, which separates links here.
-fn link(text: &str) -> Result<LinkKind, String> {
-    text.replace('/', ",").parse::<LinkKind>().map_err(|error| error.to_string())
+/// `10` or `0.5`.
+fn minutes(text: &str) -> Result<Duration, String> {
+    let minutes = text.parse::<f64>().ok().filter(|m| (0.0..=1e5).contains(m));
+    minutes
+        .map(|minutes| Duration::from_secs_f64(60.0 * minutes))
+        .ok_or_else(|| "not a number of minutes; write 10 or 0.5".into())
 }
 
 fn list(context: &Context) -> Result<()> {
@@ -153,30 +169,54 @@ fn list(context: &Context) -> Result<()> {
 }
 
 fn measure(arguments: &Run, context: &Context) -> Result<()> {
-    let settings = settings(arguments)?;
+    let start = Instant::now();
+    let mut settings = settings(arguments)?;
+    for setting in &settings {
+        setting.check().map_err(failure)?;
+    }
     if cfg!(debug_assertions) {
         context.note("this is a debug build: its figures say nothing about speed");
     }
+    let budget = arguments.minutes.or_else(|| arguments.whole_suite().then_some(BUDGET));
+    let budget = budget.map(Budget::new);
     context.note("measuring what this machine does at best");
     let mut references: Vec<References> = Vec::new();
-    for (i, setting) in settings.iter().enumerate() {
+    let count = settings.len();
+    for (i, setting) in settings.iter_mut().enumerate() {
         if references.iter().all(|known| known.parties != setting.parties) {
             references.push(References::measure(setting.parties).map_err(failure)?);
         }
         let known = references.iter().find(|known| known.parties == setting.parties);
         let Some(known) = known else { continue };
-        context.note(&format!("{} of {}: {}", i + 1, settings.len(), setting.name()));
+        setting.time = budget.map(|budget| budget.share(count - i));
+        context.note(&format!("{} of {count}: {}", i + 1, setting.name()));
         let record = setting.measure(known).map_err(failure)?;
         context.print(&summary(&record))?;
+        let made = record.online.seconds.repetitions;
+        if made < setting.repeat as u64 {
+            context.note(&format!("{made} of {} repetitions: its time was over", setting.repeat));
+        }
         if let Some(folder) = &arguments.out {
             record.write(folder).map_err(failure)?;
         }
     }
+    context.note(&format!("{count} measurements in {:.0} s", start.elapsed().as_secs_f64()));
     if let Some(folder) = &arguments.out {
         let folder = folder.display();
         context.note(&format!("records are in {folder}; next: tacit bench report {folder}"));
     }
     Ok(())
+}
+
+impl Run {
+    /// Whether nothing says what to run.
+    fn whole_suite(&self) -> bool {
+        self.tasks.is_empty()
+            && self.circuit.is_empty()
+            && self.engine.is_empty()
+            && self.n.is_empty()
+            && self.link.is_empty()
+    }
 }
 
 /// What to measure, in order.
@@ -185,9 +225,12 @@ fn settings(arguments: &Run) -> Result<Vec<Setting>> {
         let message = format!("--repeat {}: 1 to 1000", arguments.repeat);
         return Err(Failure::new(Exit::Usage, "usage", message));
     }
+    if arguments.whole_suite() {
+        return Ok(suite(arguments.repeat));
+    }
     let mut works = Vec::new();
     for name in &arguments.tasks {
-        works.push(Work::Task(Task::named(name).map_err(failure)?));
+        works.push(Work::named(name).map_err(failure)?);
     }
     for path in &arguments.circuit {
         works.push(Work::File(File::read(path).map_err(failure)?));
@@ -195,17 +238,27 @@ fn settings(arguments: &Run) -> Result<Vec<Setting>> {
     if works.is_empty() {
         works.extend(TASKS.map(Work::Task));
     }
+    let mut links = Vec::new();
+    for text in &arguments.link {
+        links.extend(LinkKind::list(text).map_err(failure)?);
+    }
+    if links.is_empty() {
+        links.push(LinkKind::Memory);
+    }
+    let engines = match &arguments.engine[..] {
+        [] => &[EngineKind::Rep3],
+        engines => engines,
+    };
     let mut settings = Vec::new();
     for work in works {
-        for &engine in &arguments.engine {
-            for &link in &arguments.link {
+        for &engine in engines {
+            for &link in &links {
                 let rows = [work.rows()];
                 let rows = if arguments.n.is_empty() { &rows[..] } else { &arguments.n };
                 for &n in rows {
                     let parties = if engine == EngineKind::Rep3 { 3 } else { arguments.parties };
-                    let repeat = arguments.repeat;
-                    let work = work.clone();
-                    settings.push(Setting { work, n, engine, parties, link, repeat });
+                    let (repeat, work) = (arguments.repeat, work.clone());
+                    settings.push(Setting { work, n, engine, parties, link, repeat, time: None });
                 }
             }
         }
@@ -216,7 +269,6 @@ fn settings(arguments: &Run) -> Result<Vec<Setting>> {
 /// One record in a line.
 fn summary(record: &Record) -> String {
     let online = &record.online;
-    let busiest = online.bytes_sent.iter().copied().max().unwrap_or(0);
     let limit = record
         .limit
         .as_ref()
@@ -229,7 +281,7 @@ fn summary(record: &Record) -> String {
         online.seconds.max,
         record.per_second(),
         online.rounds,
-        busiest as f64 / (record.n * record.depth) as f64,
+        record.busiest() as f64 / record.done(),
     )
 }
 
@@ -297,8 +349,10 @@ mod tests {
     }
 
     #[test]
-    fn links_may_be_given_by_figures() {
-        assert_eq!(link("quic"), Ok(LinkKind::Quic));
-        assert!(link("35/50").is_ok() && link("35").is_err());
+    fn minutes_may_be_parts_of_one() {
+        assert_eq!(minutes("0.5"), Ok(Duration::from_secs(30)));
+        for bad in ["", "-1", "nan", "1e9", "ten"] {
+            assert!(minutes(bad).is_err(), "{bad}");
+        }
     }
 }

@@ -37,7 +37,7 @@ pub struct Arguments {
     /// The circuit as it runs on this engine (with --format dot)
     #[arg(long, value_name = "NAME")]
     engine: Option<String>,
-    /// A network to estimate seconds for: ONE-WAY-MS,MBIT, such as 35,50
+    /// A network to estimate seconds for: lan, wan, or ONE-WAY-MS,MBIT such as 35,50 or 35/50
     #[arg(long, value_name = "MS,MBIT")]
     link: Vec<String>,
 }
@@ -65,7 +65,8 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     }
     let refused = |error| Failure::of_question(error, &sql);
     if arguments.format == Format::Dot {
-        let engine = arguments.engine.as_deref().map(super::query::engine).transpose()?;
+        let engine = arguments.engine.as_deref();
+        let engine = engine.map(|name| super::query::engine("--engine", name)).transpose()?;
         let circuit = client.circuit(&sql, engine).map_err(refused)?;
         return context.print(&circuit.dot());
     }
@@ -79,10 +80,10 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     }
 }
 
-/// `35,50` or `35ms,50mbit`.
+/// `lan`, `wan`, `35,50`, `35/50` or `35ms,50mbit`.
 fn profile(text: &str) -> Result<Profile> {
     let lower = text.to_ascii_lowercase();
-    let parsed = match lower.split_once(',') {
+    let parsed = match lower.split_once([',', '/']) {
         Some((latency, bandwidth)) => {
             let unit = |part: &str, unit: &str| {
                 let part = part.trim();
@@ -94,7 +95,7 @@ fn profile(text: &str) -> Result<Profile> {
     };
     parsed.map_err(|_| {
         Failure::new(Exit::Usage, "usage", format!("--link {text}: not a network"))
-            .help("write milliseconds one way and Mbit/s, such as --link 35,50")
+            .help("write milliseconds one way and Mbit/s, such as --link 35,50; or --link lan, --link wan")
     })
 }
 
@@ -104,7 +105,7 @@ mod tests {
 
     #[test]
     fn links_are_read_with_and_without_units() {
-        for text in ["35,50", "35ms,50mbit", "35ms, 50"] {
+        for text in ["35,50", "35/50", "35ms,50mbit", "35ms, 50", "35 ms / 50 mbit"] {
             let link = profile(text).unwrap();
             assert_eq!((link.latency_ms, link.mbit_per_s), (35.0, 50.0));
         }

@@ -67,7 +67,7 @@ pub struct Arguments {
 /// If the question is refused, or a party cannot be reached or is lost.
 pub fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let sql = question(arguments.sql.as_deref(), arguments.file.as_deref())?;
-    let chosen = arguments.engine.as_deref().map(engine).transpose()?;
+    let chosen = arguments.engine.as_deref().map(|name| engine("--engine", name)).transpose()?;
     if arguments.status && arguments.format != Format::Csv {
         return Err(usage("--status belongs to --format csv; json and ndjson always carry it"));
     }
@@ -139,15 +139,15 @@ pub fn question(sql: Option<&str>, file: Option<&Path>) -> Result<String> {
     Ok(text)
 }
 
-/// An engine by its name.
+/// An engine by its name, as it was given with this flag.
 ///
 /// # Errors
-/// With the names there are.
-pub fn engine(name: &str) -> Result<EngineKind> {
+/// With the flag and the names there are.
+pub fn engine(flag: &str, name: &str) -> Result<EngineKind> {
     name.to_ascii_lowercase().parse().map_err(|_| {
         let engines = ["rep3", "additive", "clear"];
         let near = tacit_plan::suggest::did_you_mean(name, engines);
-        usage(&format!("--engine {name}: there is none of that name{near}"))
+        usage(&format!("{flag} {name}: there is none of that name{near}"))
             .help(format!("engines: {}", engines.join(", ")))
     })
 }

@@ -126,7 +126,7 @@ fn order(arguments: Arguments) -> Result<Order> {
         ..DisclosureTerms::default()
     };
     let _: Disclosure = disclosure.resolve()?;
-    let engines = arguments.engines.iter().map(|name| engine(name.trim()));
+    let engines = arguments.engines.iter().map(|name| engine("--engines", name.trim()));
     let engines = engines.collect::<Result<Vec<_>>>()?;
     Ok(Order {
         name: format!("sandbox of {}", tables[0].name),

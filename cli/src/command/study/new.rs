@@ -145,7 +145,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<()> {
 }
 
 fn allowed(arguments: &Arguments, sites: &[String]) -> Result<tacit_governance::Engines> {
-    let named = arguments.engines.iter().map(|name| engine(name.trim()));
+    let named = arguments.engines.iter().map(|name| engine("--engines", name.trim()));
     let named = named.collect::<Result<Vec<_>>>()?;
     let mut engines =
         engines::terms(sites, (!named.is_empty()).then_some(&*named), arguments.compute)?;
