@@ -126,6 +126,17 @@ fn results(op: &Op, args: &[Shape]) -> Result<Vec<Shape>, String> {
             count(1)?;
             vec![Shape { rows: 1, ..args[0] }]
         }
+        Op::PrefixSum => {
+            count(1)?;
+            vec![args[0]]
+        }
+        Op::Transpose { columns } => {
+            count(1)?;
+            if args[0].rows.checked_rem(*columns).is_none_or(|rest| rest > 0) {
+                return Err(format!("{op:?} of {} rows", args[0].rows));
+            }
+            vec![args[0]]
+        }
         Op::Slice { start, rows } => {
             count(1)?;
             if start.checked_add(*rows).is_none_or(|end| end > args[0].rows) {
@@ -280,6 +291,17 @@ impl Builder {
     /// Sum of all rows in the ring of the kind, one row. Local.
     pub fn sum<H: Handle>(&mut self, x: H) -> H {
         self.one(Op::Sum, &[x.id()])
+    }
+
+    /// Row `i` is the sum of rows `0 ..= i` in the ring of the kind. Local.
+    pub fn prefix_sum<H: Handle>(&mut self, x: H) -> H {
+        self.one(Op::PrefixSum, &[x.id()])
+    }
+
+    /// The transposed matrix of one with so many columns, row after row: with 2 columns the even
+    /// rows, then the odd ones. Local.
+    pub fn transpose<H: Handle>(&mut self, x: H, columns: usize) -> H {
+        self.one(Op::Transpose { columns }, &[x.id()])
     }
 
     /// Rows `start .. start + rows`. Local.

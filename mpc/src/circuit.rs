@@ -127,6 +127,15 @@ pub enum Op {
     Scale(#[serde(with = "hex")] u64),
     /// Sum of all rows in the ring of the kind, one row. One argument.
     Sum,
+    /// Row `i` is the sum of rows `0 ..= i` in the ring of the kind. One argument.
+    PrefixSum,
+    /// The argument, read as a matrix of so many columns row after row, becomes the transposed
+    /// matrix, row after row: with 2 columns the even rows, then the odd ones. One argument whose
+    /// rows `columns` divides.
+    Transpose {
+        /// Columns of the matrix.
+        columns: usize,
+    },
     /// Rows `start .. start + rows`. One argument.
     Slice {
         /// First row.

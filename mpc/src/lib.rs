@@ -54,6 +54,7 @@ mod roster;
 mod schedule;
 mod share;
 pub mod testing;
+mod transpose;
 mod words;
 
 pub use bill::{Bill, PartyCost, bill};

@@ -10,6 +10,7 @@ use crate::{
     pool::Pool,
     schedule::{Task, results},
     share::Component,
+    transpose,
 };
 
 /// Where a column is.
@@ -155,9 +156,13 @@ impl<'a> Machine<'a> {
             }
             Op::Add | Op::Sub => self.combine(at, instruction),
             Op::Scale(by) => self.scale(at, instruction, *by),
-            Op::Sum | Op::Slice { .. } | Op::Concat | Op::Broadcast { .. } | Op::Gather { .. } => {
-                self.linear(at, instruction);
-            }
+            Op::Sum
+            | Op::PrefixSum
+            | Op::Transpose { .. }
+            | Op::Slice { .. }
+            | Op::Concat
+            | Op::Broadcast { .. }
+            | Op::Gather { .. } => self.linear(at, instruction),
             _ => {
                 let task = [Task { at, step: 0, last: true }];
                 self.start(&task, &mut Outbox::new([]))?;
@@ -391,6 +396,8 @@ impl<'a> Machine<'a> {
                 let x = &*args[0].0[c];
                 match &instruction.op {
                     Op::Sum => z[0] = linear::sum(shape.kind, x),
+                    Op::PrefixSum => transpose::prefix_sum(shape, x, z),
+                    Op::Transpose { columns } => transpose::transpose(shape, *columns, x, z),
                     Op::Slice { start, .. } => linear::slice(shape, x, *start, z),
                     Op::Concat => {
                         let parts = args

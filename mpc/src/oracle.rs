@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Circuit, Column, Error, Instruction, Kind, Op, Result, Shape, linear, mask, words};
+use crate::{
+    Circuit, Column, Error, Instruction, Kind, Op, Result, Shape, linear, mask, transpose, words,
+};
 
 /// Evaluates a circuit on plain data: `inputs[holder]` are that party's columns by slot.
 ///
@@ -93,6 +95,8 @@ fn evaluate(circuit: &Circuit, instruction: &Instruction, args: &[&Column]) -> V
             linear::scale(*c, &mut z);
         }
         Op::Sum => z[0] = linear::sum(shape.kind, x),
+        Op::PrefixSum => transpose::prefix_sum(shape, x, &mut z),
+        Op::Transpose { columns } => transpose::transpose(shape, *columns, x, &mut z),
         Op::Slice { start, .. } => linear::slice(shape, x, *start, &mut z),
         Op::Concat => {
             let parts = args.iter().map(|a| (a.words(), a.rows()));

@@ -42,6 +42,8 @@ impl Op {
             Self::Mul => "*".into(),
             Self::Scale(c) => format!("* {}", *c as i64),
             Self::Sum => "sum".into(),
+            Self::PrefixSum => "prefix sum".into(),
+            Self::Transpose { columns } => format!("transpose {columns} columns"),
             Self::Slice { start, rows } => format!("rows {start}..{}", start + rows),
             Self::Concat => "concat".into(),
             Self::Broadcast { .. } => "broadcast".into(),

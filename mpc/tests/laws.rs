@@ -49,7 +49,7 @@ fn random_circuit(
     for _ in 0..16 {
         let (x, y) = (nums[dice.roll(nums.len())], nums[dice.roll(nums.len())]);
         let (p, q) = (bits[dice.roll(bits.len())], bits[dice.roll(bits.len())]);
-        match dice.roll(19) {
+        match dice.roll(20) {
             0 => nums.push(b.add(x, y)),
             1 => nums.push(b.sub(x, y)),
             2 => nums.push(b.scale(x, 0xffff_ffff_0000_0003)),
@@ -82,6 +82,13 @@ fn random_circuit(
                 let index: Vec<u32> = (0..rows as u32).rev().collect();
                 nums.push(b.gather(x, index.clone()));
                 bits.push(b.gather(p, index));
+            }
+            18 => {
+                nums.push(b.prefix_sum(x));
+                bits.push(b.prefix_sum(p));
+                let columns = (1..=rows.max(1)).rev().find(|c| *c <= 8 && rows.is_multiple_of(*c));
+                nums.push(b.transpose(x, columns.unwrap_or(1)));
+                bits.push(b.transpose(p, columns.unwrap_or(1)));
             }
             15 => {
                 // x as bits again: the addends of x add up to x, here on their lowest bit.
