@@ -76,6 +76,7 @@ fn identity(op: &Op, args: &[Id], out: &Circuit) -> Option<Id> {
     let same = match op {
         Op::Slice { start: 0, rows: n } | Op::Broadcast { rows: n } => *n == rows,
         Op::Concat | Op::Scale(1) => true,
+        Op::Transpose { columns } => *columns == 1 || *columns == rows,
         _ => false,
     };
     same.then_some(only)
@@ -97,6 +98,8 @@ fn key(op: &Op, args: &[Id]) -> Option<Key> {
         Op::Concat => (6, [0; 3]),
         Op::Broadcast { rows } => (7, [rows as u64, 0, 0]),
         Op::Mul => (8, [0; 3]),
+        Op::PrefixSum => (10, [0; 3]),
+        Op::Transpose { columns } => (11, [columns as u64, 0, 0]),
         Op::Addend { index, width } => (9, [index as u64, width as u64, 0]),
         _ => return None,
     };

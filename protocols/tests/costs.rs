@@ -101,3 +101,64 @@ fn a_comparison_of_20_bits_on_rep3_takes_5_rounds_and_5_bytes() {
     assert_eq!(public.rounds, 5);
     assert!(public.sent[0] < 3.2, "{:?}", public.sent);
 }
+
+#[test]
+fn extremes_and_bounds_cost_what_they_say() {
+    for w in [1, 2, 7, 20, 32, 64] {
+        let step = 1 + ceil_log2(w + 1);
+        for n in [1, 2, 3, 8, 11] {
+            let columns = tidy(&over_planes(n, w, 1, ops::min_of));
+            let rows = tidy(&over_planes(1, w, n, |b, x| ops::max_rows(b, &x[0])));
+            for (rounds, ands) in [cost(&columns), cost(&rows)] {
+                assert_eq!(rounds, ceil_log2(n) * step, "extreme of {n}, {w} bits");
+                assert!(ands <= (n - 1) * (3 * w - 1), "extreme of {n}, {w} bits: {ands}");
+            }
+            let (rounds, found) = cost(&tidy(&over_planes(n, w, 1, |b, x| {
+                let found = ops::argmax_of(b, x);
+                [found.value, found.place].concat()
+            })));
+            assert_eq!(rounds, ceil_log2(n) * step);
+            assert!(found <= (n - 1) * (3 * w - 1) + n, "place of {n}, {w} bits: {found}");
+        }
+        let circuit = over_planes(1, w, 1, |b, x| {
+            ops::clamp_public(b, &x[0], mask(w) / 5, mask(w) - mask(w) / 3)
+        });
+        let (rounds, ands) = cost(&tidy(&circuit));
+        assert!(rounds <= 1 + ceil_log2(w) && ands <= 4 * w, "clamp to public, {w}");
+        let circuit = over_planes(3, w, 1, |b, x| ops::clamp(b, &x[0], &x[1], &x[2]));
+        let (rounds, ands) = cost(&tidy(&circuit));
+        assert!(rounds == step && ands <= 6 * w - 2, "clamp, {w}");
+    }
+}
+
+#[test]
+fn categories_and_tables_cost_what_they_say() {
+    for w in 1..=9 {
+        for count in [1, 2, (1 << w) - 1, 1 << w, (1 << w) / 3 + 1] {
+            let circuit = over_planes(1, w, 1, |b, x| ops::one_hot(b, &x[0], count));
+            let (rounds, ands) = cost(&tidy(&circuit));
+            assert!(rounds <= ceil_log2(w), "one-hot {w}, {count}: {rounds}");
+            assert!(ands < (1 << w) - w, "one-hot {w}, {count}: {ands}");
+            assert!(ands <= count + 2 * (1 << w.div_ceil(2)), "one-hot {w}, {count}: {ands}");
+        }
+        for width in [1, 8, 64] {
+            let table: Vec<u64> = (0..1 << w).map(|i: u64| (i * 0x9e37) & mask(width)).collect();
+            let circuit = over_planes(1, w, 1, |b, x| ops::look_up(b, &x[0], &table, width));
+            let (rounds, ands) = cost(&tidy(&circuit));
+            assert!(rounds <= 1 + ceil_log2(w), "table {w}: {rounds}");
+            assert!(ands < (1 << w) - w, "table {w}: {ands}");
+            let root = (((width << w) as f64).sqrt() * 3.5) as usize;
+            assert!(w < 8 || ands <= root, "table {w}, {width}: {ands}, {root}");
+        }
+    }
+}
+
+#[test]
+fn a_choice_of_numbers_on_rep3_takes_3_rounds() {
+    let choice = price(EngineKind::Rep3, |b, rows| {
+        let (c, x, y) = (b.random(rows), b.random(rows), b.random(rows));
+        numbers::select(b, c, x, y).into()
+    });
+    assert_eq!(choice.rounds, 3);
+    assert_eq!(choice.sent, [24.0, 16.0, 16.0]);
+}

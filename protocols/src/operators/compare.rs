@@ -78,6 +78,20 @@ pub fn is_negative(x: &[Bit]) -> Bit {
     *x.last().expect("a number of at least one bit")
 }
 
+/// The unsigned number that stands where `x` does among signed ones: the sign flipped. Local.
+///
+/// Everything here that compares, finds or clamps unsigned numbers does the same for signed ones of
+/// this form; the same function leads back.
+///
+/// # Panics
+/// If there is no plane.
+pub fn signed_order(b: &mut Builder, x: &[Bit]) -> Vec<Bit> {
+    let mut planes = x.to_vec();
+    let sign = planes.pop().expect("a number of at least one bit");
+    planes.push(b.not(sign));
+    planes
+}
+
 /// `x == y`. `ceil(log2 w)` rounds, `w - 1` ANDs.
 ///
 /// # Panics

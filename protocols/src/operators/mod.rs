@@ -5,8 +5,10 @@
 //! linear over numbers are local.
 
 mod arithmetic;
+mod category;
 mod compare;
 mod convert;
+mod extreme;
 mod group;
 mod logic;
 pub mod numbers;
@@ -14,11 +16,17 @@ mod prefix;
 
 pub use arithmetic::{add, carry_save, multiply, subtract, sum_of, top_of_sum};
 pub(crate) use arithmetic::{sum_is_ones, sum_planes};
+pub use category::{look_up, look_up_number, one_hot};
 pub use compare::{
-    at_least_public, equal, equal_public, in_range_public, is_negative, less, less_public, max, min,
+    at_least_public, equal, equal_public, in_range_public, is_negative, less, less_public, max,
+    min, signed_order,
 };
 pub(crate) use convert::addend_planes;
 pub use convert::{from_public, is_zero, to_bits, to_num};
+pub use extreme::{
+    Found, argmax_of, argmax_rows, argmin_of, argmin_rows, clamp, clamp_public, max_of, max_rows,
+    min_of, min_rows,
+};
 pub use group::group_sum;
 pub use logic::{and_all, or_all, select, suppress};
 
