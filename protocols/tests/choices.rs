@@ -86,11 +86,11 @@ fn clamps_due(x: &[Vec<u64>], least: u64, most: u64) -> Vec<Vec<u64>> {
     ]
 }
 
-fn tables<'a>(
+fn tables(
     count: usize,
-    table: &'a [u64],
+    table: &[u64],
     width: usize,
-) -> impl Fn(&mut Builder, &[Value]) -> Vec<Value> + 'a {
+) -> impl Fn(&mut Builder, &[Value]) -> Vec<Value> + '_ {
     move |b, given| {
         let x = given[0].bits();
         let mut all: Vec<Value> = ops::one_hot(b, x, count).into_iter().map(Value::from).collect();
