@@ -3,6 +3,8 @@
 //! It is read off the schedule, whose frames the executor sends: the bill of a run equals the
 //! ledger of [`tacit_net::Counted`] to the byte.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -110,6 +112,18 @@ pub(crate) fn peaks(
     let freed =
         |at: usize| -> u64 { schedule.dies[at].iter().map(|&id| stored(id as usize)).sum() };
 
+    // What a block's tile needs beside its arguments and results.
+    let inside = |at: usize| -> Vec<u64> {
+        let Some(tiles) = schedule.blocks.get(&at) else { return vec![0; parties.len()] };
+        let bodies = tiles.bodies.iter();
+        let each = bodies.map(|(body, schedule)| self::peaks(body, schedule, scheme, parties));
+        each.reduce(|a, b| a.into_iter().zip(b).map(|(a, b)| a.max(b)).collect())
+            .unwrap_or_else(|| vec![0; parties.len()])
+    };
+    let blocks: BTreeMap<usize, Vec<u64>> =
+        schedule.blocks.keys().map(|&at| (at, inside(at))).collect();
+    let beside = |at: usize, party: usize| blocks.get(&at).map_or(0, |peaks| peaks[party]);
+
     let mut live = 0;
     let mut held = vec![0; parties.len()];
     let mut peaks = vec![0; parties.len()];
@@ -117,8 +131,8 @@ pub(crate) fn peaks(
         for &at in &layer.local {
             live += made(at);
             let now = live + temporary(at);
-            for (peak, held) in peaks.iter_mut().zip(&held) {
-                *peak = (*peak).max(now + held);
+            for (party, (peak, held)) in peaks.iter_mut().zip(&held).enumerate() {
+                *peak = (*peak).max(now + beside(at, party) + held);
             }
             live -= freed(at);
         }
@@ -129,14 +143,17 @@ pub(crate) fn peaks(
                 extra += temporary(task.at);
             }
         }
-        for ((peak, held), &party) in peaks.iter_mut().zip(&mut held).zip(parties) {
+        for (place, ((peak, held), &party)) in
+            peaks.iter_mut().zip(&mut held).zip(parties).enumerate()
+        {
+            let beside: u64 = layer.tasks.iter().map(|task| beside(task.at, place)).sum();
             let frames: usize = layer
                 .bytes
                 .iter()
                 .filter(|&(&(from, to), _)| from == party || to == party)
                 .map(|(_, bytes)| bytes)
                 .sum();
-            *peak = (*peak).max(live + extra + *held + frames as u64);
+            *peak = (*peak).max(live + extra + beside + *held + frames as u64);
             if round == 0 {
                 *held = schedule.held[party];
             }

@@ -108,7 +108,10 @@ fn results(op: &Op, args: &[Shape]) -> Result<Vec<Shape>, String> {
         }
     };
     Ok(match op {
-        Op::Enter { shape, .. } | Op::Constant { shape, .. } | Op::Random { shape } => {
+        Op::Enter { shape, .. }
+        | Op::Constant { shape, .. }
+        | Op::Random { shape }
+        | Op::Argument { shape, .. } => {
             count(0)?;
             vec![*shape]
         }
@@ -178,6 +181,7 @@ fn results(op: &Op, args: &[Shape]) -> Result<Vec<Shape>, String> {
             count(1)?;
             vec![]
         }
+        Op::Block(block) => block.results(args)?,
         Op::ToBits { width } => {
             count(1)?;
             kind(Kind::Num)?;

@@ -175,6 +175,16 @@ pub enum Op {
         /// Name in the list of openings.
         name: String,
     },
+    /// Runs a block on its arguments, tile by tile: see [`crate::Block`]. All arguments have the
+    /// same number of rows, as have the results.
+    Block(Box<crate::Block>),
+    /// In the body of a block alone: a tile of argument `index` of the block.
+    Argument {
+        /// Which argument.
+        index: usize,
+        /// Its shape.
+        shape: Shape,
+    },
     /// Macro: the lowest `width` bits of a number as bit planes.
     ToBits {
         /// Number of bit planes.

@@ -37,6 +37,7 @@
 //! ```
 
 mod bill;
+mod block;
 pub mod bristol;
 mod builder;
 mod circuit;
@@ -58,6 +59,7 @@ mod transpose;
 mod words;
 
 pub use bill::{Bill, PartyCost, bill};
+pub use block::{Block, tile};
 pub use builder::{Builder, Circuit};
 pub use circuit::{Bit, Handle, Id, Instruction, Kind, Num, Op, Shape};
 pub use column::Column;

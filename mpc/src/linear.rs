@@ -76,6 +76,14 @@ pub(crate) fn word(kind: Kind, value: u64) -> u64 {
     }
 }
 
+/// The sum of `rows` rows of the public `value`.
+pub(crate) fn times(kind: Kind, value: u64, rows: usize) -> u64 {
+    match kind {
+        Kind::Num => value.wrapping_mul(rows as u64),
+        Kind::Bit => value & rows as u64 & 1,
+    }
+}
+
 fn zip_one(z: &mut [u64], f: impl Fn(u64) -> u64) {
     for z in z {
         *z = f(*z);

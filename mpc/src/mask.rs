@@ -20,9 +20,9 @@ use zeroize::Zeroizing;
 
 use crate::{Circuit, Instruction, Op};
 
-/// Blocks encrypted at a time: 2 kB, which hides what a call costs (the vector unit spreads the
+/// Blocks encrypted at a time: 4 kB, which hides what a call costs (the vector unit spreads the
 /// round keys anew in each) and is cheap to clear for a short column.
-const BATCH: usize = 128;
+const BATCH: usize = 256;
 
 /// Counter blocks (two words each) that an instruction owns, each column on a block of its own.
 pub(crate) fn blocks(circuit: &Circuit, instruction: &Instruction) -> u64 {
@@ -31,8 +31,17 @@ pub(crate) fn blocks(circuit: &Circuit, instruction: &Instruction) -> u64 {
         Op::Enter { .. } | Op::Random { .. } | Op::Mul => column(instruction.first),
         Op::Addend { width, .. } => column(instruction.first) * *width as u64,
         Op::Reveal { .. } => column(instruction.args[0]),
+        Op::Block(block) => {
+            let rows = circuit.shape(instruction.args[0]).rows;
+            per_tile(&block.body) * block.tiles(rows).count() as u64
+        }
         _ => 0,
     }
+}
+
+/// Counter blocks that a tile of a block owns, the last one as many as the others.
+pub(crate) fn per_tile(body: &Circuit) -> u64 {
+    body.instructions().iter().map(|instruction| blocks(body, instruction)).sum()
 }
 
 /// A stream of words that depends on a key alone.
@@ -57,25 +66,45 @@ impl Prg {
 
     /// Combines every word with its mask.
     pub(crate) fn with(&self, block: u64, words: &mut [u64], combine: impl Fn(u64, u64) -> u64) {
-        let mut batch = [aes::Block::default(); BATCH];
-        let mut counter = u128::from(block);
-        for tile in words.chunks_mut(2 * BATCH) {
-            let used = &mut batch[..tile.len().div_ceil(2)];
-            for block in used.iter_mut() {
-                *block = counter.to_le_bytes().into();
-                counter += 1;
-            }
-            self.0.encrypt_blocks(used);
-            let mut pairs = tile.chunks_exact_mut(2);
-            for (pair, block) in pairs.by_ref().zip(used.iter()) {
-                let both = u128::from_le_bytes((*block).into());
-                pair[0] = combine(pair[0], both as u64);
-                pair[1] = combine(pair[1], (both >> 64) as u64);
-            }
-            if let ([word], Some(block)) = (pairs.into_remainder(), used.last()) {
-                *word = combine(*word, u128::from_le_bytes((*block).into()) as u64);
+        let mut batch = Batch::default();
+        for (i, words) in words.chunks_mut(Batch::WORDS).enumerate() {
+            batch.draw(self, block, i * Batch::WORDS, words.len());
+            for (word, mask) in words.iter_mut().zip(batch.words()) {
+                *word = combine(*word, mask);
             }
         }
+    }
+}
+
+/// Masks that were just drawn, in the nearest cache.
+pub(crate) struct Batch([aes::Block; BATCH]);
+
+impl Default for Batch {
+    fn default() -> Self {
+        Self([aes::Block::default(); BATCH])
+    }
+}
+
+impl Batch {
+    /// The most words that can be drawn at a time.
+    pub(crate) const WORDS: usize = 2 * BATCH;
+
+    /// Draws `words` words of a stream, from word `start` (even) after counter block `block` on.
+    pub(crate) fn draw(&mut self, prg: &Prg, block: u64, start: usize, words: usize) {
+        let used = &mut self.0[..words.div_ceil(2)];
+        let first = block + start as u64 / 2;
+        for (block, counter) in used.iter_mut().zip(first..) {
+            let (low, high) = block.0.split_at_mut(8);
+            low.copy_from_slice(&counter.to_le_bytes());
+            high.fill(0);
+        }
+        prg.0.encrypt_blocks(used);
+    }
+
+    /// What was drawn last, and then what was drawn before.
+    pub(crate) fn words(&self) -> impl Iterator<Item = u64> {
+        let (words, _) = aes::Block::slice_as_flattened(&self.0).as_chunks::<8>();
+        words.iter().map(|word| u64::from_le_bytes(*word))
     }
 }
 

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    Circuit, Column, Error, Instruction, Kind, Op, Result, Shape, linear, mask, transpose, words,
+    Circuit, Column, Error, Id, Instruction, Kind, Op, Result, Shape, linear, mask, transpose,
+    words,
 };
 
 /// Evaluates a circuit on plain data: `inputs[holder]` are that party's columns by slot.
@@ -20,11 +21,28 @@ pub fn clear(
     circuit: &Circuit,
     inputs: &BTreeMap<usize, Vec<Column>>,
 ) -> Result<Vec<(usize, String, Column)>> {
+    let (opened, _) = walk(circuit, inputs, &[], &[])?;
+    Ok(opened)
+}
+
+/// Receiver, name and column of what is opened.
+type Opened = Vec<(usize, String, Column)>;
+
+/// What is opened, and the columns `outputs`; `given` are the arguments of a block.
+fn walk(
+    circuit: &Circuit,
+    inputs: &BTreeMap<usize, Vec<Column>>,
+    given: &[&Column],
+    outputs: &[Id],
+) -> Result<(Opened, Vec<Column>)> {
     let mut last = vec![0; circuit.shapes().len()];
     for (at, instruction) in circuit.instructions().iter().enumerate() {
         for &arg in &instruction.args {
             last[arg as usize] = at;
         }
+    }
+    for &id in outputs {
+        last[id as usize] = usize::MAX;
     }
     let mut columns: Vec<Option<Column>> = vec![None; circuit.shapes().len()];
     let mut opened = Vec::new();
@@ -58,6 +76,19 @@ pub fn clear(
                 mask::public().fill(offset, &mut z);
                 vec![Column::from_words(*shape, z)]
             }
+            Op::Argument { index, .. } => {
+                given.get(*index).map(|&column| column.clone()).into_iter().collect()
+            }
+            Op::Block(block) => {
+                let body = block.over(args[0].rows())?;
+                let (_, mut columns) = walk(&body, &BTreeMap::new(), &args, &block.kept())?;
+                for column in &mut columns[block.outputs.len()..] {
+                    let Shape { kind, .. } = column.shape();
+                    let sum = linear::sum(kind, column.words());
+                    *column = Column::from_words(Shape { kind, rows: 1 }, vec![sum]);
+                }
+                columns
+            }
             _ => evaluate(circuit, instruction, &args),
         };
         offset += mask::blocks(circuit, instruction);
@@ -70,7 +101,8 @@ pub fn clear(
             }
         }
     }
-    Ok(opened)
+    let kept = outputs.iter().filter_map(|&id| columns[id as usize].clone()).collect();
+    Ok((opened, kept))
 }
 
 /// The results of an instruction that neither enters nor opens.
@@ -153,7 +185,11 @@ fn evaluate(circuit: &Circuit, instruction: &Instruction, args: &[&Column]) -> V
                 })
                 .collect();
         }
-        Op::Enter { .. } | Op::Random { .. } | Op::Reveal { .. } => return vec![],
+        Op::Enter { .. }
+        | Op::Random { .. }
+        | Op::Reveal { .. }
+        | Op::Block(_)
+        | Op::Argument { .. } => return vec![],
     }
     vec![Column::from_words(shape, z)]
 }

@@ -27,7 +27,11 @@ impl Op {
         self.is_macro()
             || matches!(
                 self,
-                Self::Enter { .. } | Self::Mul | Self::Addend { .. } | Self::Reveal { .. }
+                Self::Enter { .. }
+                    | Self::Mul
+                    | Self::Addend { .. }
+                    | Self::Reveal { .. }
+                    | Self::Block(_)
             )
     }
 
@@ -50,6 +54,8 @@ impl Op {
             Self::Gather { .. } => "gather".into(),
             Self::Addend { index, .. } => format!("addend {index}"),
             Self::Reveal { to, name } => format!("reveal {name} to party {to}"),
+            Self::Block(block) => format!("block in tiles of {} rows", block.tile),
+            Self::Argument { index, .. } => format!("argument {index}"),
             Self::ToBits { width } => format!("to {width} bits"),
             Self::ToNum => "to number".into(),
             Self::IsZero { width } => format!("{width} bits = 0"),

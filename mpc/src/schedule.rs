@@ -11,8 +11,8 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    Circuit, EngineKind, Error, Id, Op, Result, Roster, Shape,
-    engine::{Demand, Price, Product, Scheme},
+    Block, Circuit, EngineKind, Error, Id, Op, Result, Roster, Shape,
+    engine::{Demand, Price, Product, Scheme, Wire},
     mask,
 };
 
@@ -62,6 +62,29 @@ pub struct Schedule {
     pub bit_triples: u64,
     pub(crate) masks: Vec<u64>,
     pub(crate) demand: Demand,
+    /// Blocks, by instruction.
+    pub(crate) blocks: BTreeMap<usize, Tiles>,
+}
+
+/// A block laid out for its number of rows.
+#[derive(Clone, Debug)]
+pub(crate) struct Tiles {
+    /// First row and number of rows of every tile.
+    pub(crate) bounds: Vec<(usize, usize)>,
+    /// The body over a whole tile, and over the last one if that is shorter.
+    pub(crate) bodies: Vec<(Circuit, Schedule)>,
+    /// Network rounds of a tile.
+    pub(crate) depth: usize,
+    /// Counter blocks of a tile.
+    pub(crate) masks: u64,
+}
+
+impl Tiles {
+    /// Circuit and schedule of a tile.
+    pub(crate) fn body(&self, tile: usize) -> &(Circuit, Schedule) {
+        let whole = self.bounds.get(tile).map(|b| b.1) == self.bounds.first().map(|b| b.1);
+        if whole { &self.bodies[0] } else { &self.bodies[self.bodies.len() - 1] }
+    }
 }
 
 impl Schedule {
@@ -82,6 +105,23 @@ pub fn schedule(circuit: &Circuit, engine: EngineKind, roster: &Roster) -> Resul
 }
 
 pub(crate) fn lay_out(circuit: &Circuit, scheme: &dyn Scheme, roster: &Roster) -> Result<Schedule> {
+    let (mut schedule, ahead) = draft(circuit, scheme, roster, None)?;
+    for (pair, bytes) in ahead {
+        *schedule.layers[0].bytes.entry(pair).or_insert(0) += bytes;
+    }
+    Ok(schedule)
+}
+
+/// Bytes that travel ahead of everything, by sender and receiver.
+type Ahead = BTreeMap<(usize, usize), usize>;
+
+/// A schedule without what travels ahead. `outputs` are those of a block whose body this is.
+fn draft(
+    circuit: &Circuit,
+    scheme: &dyn Scheme,
+    roster: &Roster,
+    outputs: Option<&[Id]>,
+) -> Result<(Schedule, Ahead)> {
     let instructions = circuit.instructions();
     let mut schedule = Schedule {
         layers: Vec::new(),
@@ -91,6 +131,7 @@ pub(crate) fn lay_out(circuit: &Circuit, scheme: &dyn Scheme, roster: &Roster) -
         bit_triples: 0,
         masks: Vec::with_capacity(instructions.len()),
         demand: Demand::default(),
+        blocks: BTreeMap::new(),
     };
     let mut layers: Vec<Layer> = Vec::new();
     // Rounds after which a column is there.
@@ -100,22 +141,39 @@ pub(crate) fn lay_out(circuit: &Circuit, scheme: &dyn Scheme, roster: &Roster) -
     let mut price = Price::default();
     let mut reveals = Vec::new();
     let mut reveal_wires = Vec::new();
-    let mut ahead = BTreeMap::new();
+    let mut ahead = Ahead::new();
 
     for (at, instruction) in instructions.iter().enumerate() {
         check(at, &instruction.op, roster, &mut slots)?;
         price.reset();
-        scheme.price(circuit, at, &mut price)?;
         schedule.masks.push(masks);
+        match &instruction.op {
+            Op::Block(block) => {
+                let rows = circuit.shape(instruction.args[0]).rows;
+                let tiles = lay_out_tiles(block, rows, scheme, roster, &mut price)?;
+                for (tile, _) in tiles.bounds.iter().enumerate() {
+                    let first = masks + tile as u64 * tiles.masks;
+                    let products = tiles.body(tile).1.demand.products.iter();
+                    let moved = products.map(|p| Product { masks: first + p.masks, ..*p });
+                    schedule.demand.products.extend(moved);
+                }
+                schedule.blocks.insert(at, tiles);
+            }
+            Op::Argument { .. } if outputs.is_none() => {
+                let what = "an argument outside of a block".into();
+                return Err(Error::Circuit { at, what });
+            }
+            Op::Argument { .. } => {}
+            _ => scheme.price(circuit, at, &mut price)?,
+        }
         match &instruction.op {
             Op::Enter { holder, .. } => {
                 schedule.demand.holders.insert(*holder);
             }
-            Op::Mul => schedule.demand.products.push(Product {
-                at,
-                shape: circuit.shape(instruction.first),
-                masks,
-            }),
+            Op::Mul => schedule
+                .demand
+                .products
+                .push(Product { shape: circuit.shape(instruction.first), masks }),
             _ => {}
         }
         masks += mask::blocks(circuit, instruction);
@@ -149,12 +207,47 @@ pub(crate) fn lay_out(circuit: &Circuit, scheme: &dyn Scheme, roster: &Roster) -
     }
 
     open_last(&mut layers, &reveals, &reveal_wires);
-    for (pair, bytes) in ahead {
-        *layers[0].bytes.entry(pair).or_insert(0) += bytes;
-    }
     schedule.layers = layers;
-    bury(circuit, &mut schedule);
-    Ok(schedule)
+    bury(circuit, &mut schedule, outputs.unwrap_or_default());
+    Ok((schedule, ahead))
+}
+
+/// Lays out the tiles of a block one after the other, and adds them up in `price`.
+fn lay_out_tiles(
+    block: &Block,
+    rows: usize,
+    scheme: &dyn Scheme,
+    roster: &Roster,
+    price: &mut Price,
+) -> Result<Tiles> {
+    let bounds: Vec<(usize, usize)> = block.tiles(rows).collect();
+    let mut lengths: Vec<usize> = bounds.iter().map(|bound| bound.1).collect();
+    lengths.dedup();
+    let mut tiles =
+        Tiles { bounds, bodies: Vec::new(), depth: 0, masks: mask::per_tile(&block.body) };
+    let mut aheads = Vec::new();
+    for rows in lengths {
+        let body = block.over(rows)?;
+        let (schedule, ahead) = draft(&body, scheme, roster, Some(&block.kept()))?;
+        tiles.depth = schedule.layers.iter().filter(|layer| !layer.tasks.is_empty()).count();
+        tiles.bodies.push((body, schedule));
+        aheads.push(ahead);
+    }
+    for tile in 0..tiles.bounds.len() {
+        let (_, schedule) = tiles.body(tile);
+        for (layer, step) in schedule.layers.iter().zip(tile * tiles.depth..) {
+            let wires = layer.bytes.iter();
+            price.wires.extend(wires.map(|(&(from, to), &bytes)| Wire { step, from, to, bytes }));
+        }
+        price.triples += schedule.triples;
+        price.bit_triples += schedule.bit_triples;
+        let whole = tiles.bounds[tile].1 == tiles.bounds[0].1;
+        let ahead = if whole { aheads.first() } else { aheads.last() };
+        let ahead = ahead.into_iter().flatten();
+        price.ahead.extend(ahead.map(|(&(from, to), &bytes)| Wire { step: 0, from, to, bytes }));
+    }
+    price.rounds = tiles.depth * tiles.bounds.len();
+    Ok(tiles)
 }
 
 /// Puts every reveal behind everything else.
@@ -186,9 +279,13 @@ pub(crate) fn results(circuit: &Circuit, at: usize) -> std::ops::Range<usize> {
     instructions[at].first as usize..end
 }
 
-/// Finds every column's last use. Columns that are never used die where they are made.
-fn bury(circuit: &Circuit, schedule: &mut Schedule) {
+/// Finds every column's last use. Columns that are never used die where they are made, but for the
+/// outputs of a block, which outlive it.
+fn bury(circuit: &Circuit, schedule: &mut Schedule, outputs: &[Id]) {
     let mut dead = vec![false; circuit.shapes().len()];
+    for &id in outputs {
+        dead[id as usize] = true;
+    }
     for layer in schedule.layers.iter().rev() {
         let done = layer.tasks.iter().filter(|task| task.last).map(|task| task.at);
         for at in layer.local.iter().copied().chain(done).collect::<Vec<_>>().into_iter().rev() {

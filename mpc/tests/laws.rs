@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use tacit_mpc::{
-    Bit, Builder, Circuit, Column, EngineKind, Num,
+    Bit, Builder, Circuit, Column, EngineKind, Num, Op, clear,
     testing::{Inputs, Session, assert_laws, session, world},
+    tile,
 };
 
 /// Draws choices from a list that proptest shrinks.
@@ -121,6 +122,8 @@ fn random_circuit(
     }
     for (i, x) in nums.iter().rev().take(3).enumerate() {
         b.reveal(*x, session.analyst, format!("num {i}"));
+        let sum = b.sum(*x);
+        b.reveal(sum, session.analyst, format!("sum {i}"));
     }
     for (i, x) in bits.iter().rev().take(3).enumerate() {
         b.reveal(*x, session.analyst, format!("bit {i}"));
@@ -162,6 +165,29 @@ proptest! {
     ) {
         let (circuit, session, inputs) = random_circuit(engine, sites, compute, rows, &dice);
         assert_laws(&circuit, engine, &session.roster, &inputs, seed);
+    }
+
+    #[test]
+    fn a_circuit_in_tiles_opens_the_same(
+        (engine, sites, compute) in setting(),
+        rows in rows(),
+        tile_rows in prop_oneof![Just(64), Just(128), Just(192)],
+        dice in prop::collection::vec(any::<u32>(), 100),
+        seed in any::<u64>(),
+    ) {
+        let (circuit, session, inputs) = random_circuit(engine, sites, compute, rows, &dice);
+        let tiled = tile(&circuit, tile_rows).unwrap();
+        let opened = assert_laws(&tiled, engine, &session.roster, &inputs, seed);
+        let due = clear(&circuit, &inputs).unwrap();
+        for (got, due) in opened.iter().zip(&due) {
+            prop_assert_eq!((got.0, &got.1), (due.0, &due.1));
+            prop_assert_eq!(got.2.to_numbers(), due.2.to_numbers());
+        }
+        prop_assert_eq!(opened.len(), due.len());
+        let blocks = tiled.instructions().iter().filter(|i| matches!(i.op, Op::Block(_))).count();
+        prop_assert!(rows > tile_rows || blocks == 0);
+        let written: Circuit = serde_json::from_str(&tiled.json()).unwrap();
+        prop_assert_eq!(written, tiled);
     }
 
     #[test]

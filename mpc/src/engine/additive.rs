@@ -274,7 +274,7 @@ impl<'a> Operands<'a> {
     fn new(job: &Job<'a>) -> Self {
         Self {
             shape: job.shape,
-            ticket: Ticket { at: job.at, masks: job.masks },
+            ticket: Ticket { masks: job.masks },
             x: &job.args[0].0[0],
             y: &job.args[1].0[0],
         }

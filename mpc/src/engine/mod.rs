@@ -87,8 +87,6 @@ impl Price {
 /// A product that will need a triple.
 #[derive(Clone, Copy, Debug)]
 pub struct Product {
-    /// Its instruction.
-    pub at: usize,
     /// Shape of its operands.
     pub shape: Shape,
     /// First counter block of its masks.

@@ -36,16 +36,13 @@ use super::{
 use crate::{
     Circuit, Kind, Op, Result, Roster, Shape,
     linear::{self, PIECE, Ring, SPLIT, with_ring},
-    mask::{self, Prg},
+    mask::{self, Batch, Prg},
     share::Component,
     words,
 };
 
 /// Bytes of a key on the wire.
 const KEY: usize = 16;
-
-/// Words of a tile: with four operands, the result and the frame it fills 24 kB, less than L1.
-const TILE: usize = 512;
 
 pub(super) struct Rep3 {
     compute: [usize; 3],
@@ -278,18 +275,20 @@ impl Party {
         y: [&[u64]; 2],
         z: &mut [u64],
     ) {
-        for (i, z) in z.chunks_mut(TILE).enumerate() {
-            let start = start + i * TILE;
+        let [mut plus, mut minus] = [Batch::default(), Batch::default()];
+        for (i, z) in z.chunks_mut(Batch::WORDS).enumerate() {
+            let start = start + i * Batch::WORDS;
             let rows = start..start + z.len();
             let [x0, x1] = x.map(|x| &x[rows.clone()]);
             let [y0, y1] = y.map(|y| &y[rows.clone()]);
-            let block = block + start as u64 / 2;
-            self.zero[0].fill(block, z);
+            plus.draw(&self.zero[0], block, start, z.len());
+            minus.draw(&self.zero[1], block, start, z.len());
+            let masks = plus.words().zip(minus.words());
             with_ring!(shape.kind, R => {
-                self.zero[1].with(block, z, R::sub);
-                for ((((z, x0), x1), y0), y1) in z.iter_mut().zip(x0).zip(x1).zip(y0).zip(y1) {
-                    let own = R::mul(*x0, R::add(*y0, *y1));
-                    *z = R::add(*z, R::add(own, R::mul(*x1, *y0)));
+                let terms = x0.iter().zip(x1).zip(y0).zip(y1).zip(masks);
+                for (z, ((((x0, x1), y0), y1), (plus, minus))) in z.iter_mut().zip(terms) {
+                    let own = R::add(R::mul(*x0, R::add(*y0, *y1)), R::mul(*x1, *y0));
+                    *z = R::add(own, R::sub(plus, minus));
                 }
             });
             if rows.end == shape.words() {

@@ -32,9 +32,7 @@ pub(super) const TILE: usize = 512;
 /// Which triples: those of one product.
 #[derive(Clone, Copy, Debug)]
 pub struct Ticket {
-    /// The instruction.
-    pub at: usize,
-    /// First counter block of its masks.
+    /// First counter block of its masks, of which no two products have the same.
     pub masks: u64,
 }
 
@@ -78,7 +76,7 @@ pub(super) struct Dealt {
 /// What the dealer sent.
 struct Corrections {
     /// First byte and the byte past the last of each product's, by instruction.
-    places: BTreeMap<usize, (usize, usize)>,
+    places: BTreeMap<u64, (usize, usize)>,
     length: usize,
     bytes: Bytes,
 }
@@ -95,7 +93,7 @@ impl Dealt {
             let mut end = 0;
             let mut places = BTreeMap::new();
             for product in &demand.products {
-                places.insert(product.at, (end, end + product.shape.bytes()));
+                places.insert(product.masks, (end, end + product.shape.bytes()));
                 end += product.shape.bytes();
             }
             Corrections { places, length: end, bytes: Bytes::new() }
@@ -122,7 +120,7 @@ impl TripleSource for Dealt {
         match &self.corrections {
             None => self.streams.c.fill(ticket.masks + start as u64 / 2, c),
             Some(Corrections { places, bytes, .. }) => {
-                let (from, to) = places.get(&ticket.at).copied().unwrap_or_default();
+                let (from, to) = places.get(&ticket.masks).copied().unwrap_or_default();
                 let from = (from + 8 * start).min(to);
                 let to = to.min(from + 8 * c.len());
                 words::get(bytes.get(from..to).unwrap_or_default(), c);

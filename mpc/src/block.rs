@@ -1,0 +1,341 @@
+//! Blocks: row-wise parts of a circuit that run tile by tile.
+//!
+//! A whole column of a million rows leaves every cache between one instruction and the next, and
+//! all the columns of a layer are alive at once. A [`Block`] is a circuit of row-wise instructions
+//! over columns of [`Block::tile`] rows; [`crate::Op::Block`] runs it on every tile of its
+//! arguments, one after the other, each through all its rounds. So what is alive is a tile of each
+//! column, which stays in the cache, and memory does not grow with the number of rows. The price is
+//! rounds: those of a tile, times the number of tiles. That pays where a round costs microseconds;
+//! over a network whole columns are better. [`tile`] makes the blocks; since the result is a
+//! circuit again, its bill says what it costs, and parties that differ in it do not start.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Circuit, Id, Instruction, Op, Result, Shape};
+
+/// A circuit of row-wise instructions over columns of one number of rows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Block {
+    /// The instructions; [`Op::Argument`] stands for what comes in.
+    pub body: Circuit,
+    /// The columns that go out.
+    pub outputs: Vec<Id>,
+    /// The columns whose sums over all rows go out, one row each, after the outputs.
+    pub sums: Vec<Id>,
+    /// Rows of every column of the body; a multiple of 64.
+    pub tile: usize,
+}
+
+impl Block {
+    /// Shapes of the results for arguments of these shapes.
+    ///
+    /// # Errors
+    /// What is wrong: an instruction that is not row-wise, a column of another number of rows,
+    /// arguments that do not fit.
+    pub(crate) fn results(&self, args: &[Shape]) -> Result<Vec<Shape>, String> {
+        if self.tile == 0 || !self.tile.is_multiple_of(64) {
+            return Err(format!("a tile of {} rows is not a multiple of 64", self.tile));
+        }
+        let rows = args.first().ok_or("a block without arguments")?.rows;
+        if args.iter().any(|shape| shape.rows != rows) {
+            return Err("the arguments of a block have different numbers of rows".into());
+        }
+        for instruction in self.body.instructions() {
+            let fits = match &instruction.op {
+                Op::Argument { index, shape } => {
+                    args.get(*index).is_some_and(|arg| arg.kind == shape.kind)
+                }
+                op => is_row_wise(op) || matches!(op, Op::Constant { .. }),
+            };
+            if !fits {
+                return Err(format!("{:?} in a block", instruction.op));
+            }
+        }
+        if self.body.shapes().iter().any(|shape| shape.rows != self.tile) {
+            return Err(format!("a block of {} rows has a column of others", self.tile));
+        }
+        let shape = |id: Id, rows: usize| {
+            let shape = self.body.shapes().get(id as usize);
+            shape.map(|shape| Shape { rows, ..*shape })
+        };
+        let columns = self.outputs.iter().map(|&id| shape(id, rows));
+        let shapes = columns.chain(self.sums.iter().map(|&id| shape(id, 1))).collect::<Option<_>>();
+        shapes.ok_or_else(|| "a block has no such output".into())
+    }
+
+    /// The columns that outlive a tile's instructions.
+    pub(crate) fn kept(&self) -> Vec<Id> {
+        self.outputs.iter().chain(&self.sums).copied().collect()
+    }
+
+    /// The body over columns of `rows` rows.
+    pub(crate) fn over(&self, rows: usize) -> Result<Circuit> {
+        let mut circuit = Circuit::default();
+        for Instruction { op, args, .. } in self.body.instructions() {
+            let at = |shape: &Shape| Shape { rows, ..*shape };
+            let op = match op {
+                Op::Argument { index, shape } => Op::Argument { index: *index, shape: at(shape) },
+                Op::Constant { value, shape } => Op::Constant { value: *value, shape: at(shape) },
+                Op::Random { shape } => Op::Random { shape: at(shape) },
+                op => op.clone(),
+            };
+            circuit.push(op, args)?;
+        }
+        Ok(circuit)
+    }
+
+    /// How the tiles of `rows` rows begin: the first row of each, and its number of rows.
+    pub(crate) fn tiles(&self, rows: usize) -> impl Iterator<Item = (usize, usize)> + use<> {
+        let tile = self.tile.max(1);
+        (0..rows).step_by(tile).map(move |start| (start, tile.min(rows - start)))
+    }
+}
+
+/// Whether row `i` of the results follows from row `i` of the arguments alone.
+fn is_row_wise(op: &Op) -> bool {
+    matches!(op, Op::Add | Op::Sub | Op::Scale(_) | Op::Mul | Op::Addend { .. } | Op::Random { .. })
+}
+
+/// A circuit with the same results whose row-wise parts over more than `tile` rows are blocks.
+///
+/// Parts without an interactive instruction stay as they are. `tile` is rounded up to a multiple
+/// of 64. Rounds grow by the number of tiles: this is for links whose rounds are cheap.
+///
+/// # Errors
+/// None for a circuit without macros: [`crate::Error::Circuit`] if an instruction does not fit.
+pub fn tile(circuit: &Circuit, tile: usize) -> Result<Circuit> {
+    let tile = tile.max(1).next_multiple_of(64);
+    let parts = Parts::of(circuit, tile);
+    let mut out = Circuit::default();
+    let mut renamed: BTreeMap<Id, Id> = BTreeMap::new();
+    for stage in 0..=parts.last {
+        for (_, group) in parts.groups.range((stage, 0)..(stage + 1, 0)) {
+            emit(circuit, group, tile, &mut renamed, &mut out)?;
+        }
+        for &at in parts.others.get(&stage).into_iter().flatten() {
+            copy(circuit, at, &mut renamed, &mut out)?;
+        }
+    }
+    for &at in &parts.reveals {
+        copy(circuit, at, &mut renamed, &mut out)?;
+    }
+    Ok(out)
+}
+
+/// What of a circuit runs together: a part comes after everything it needs.
+struct Parts {
+    /// Row-wise instructions by stage and number of rows.
+    groups: BTreeMap<(usize, usize), Vec<usize>>,
+    /// All others but constants and reveals, by stage.
+    others: BTreeMap<usize, Vec<usize>>,
+    reveals: Vec<usize>,
+    last: usize,
+}
+
+impl Parts {
+    /// A group's stage is one more than that of whatever it needs from outside itself, and any
+    /// other instruction has the stage of what it needs. So a path that leaves a group never comes
+    /// back to it.
+    fn of(circuit: &Circuit, tile: usize) -> Self {
+        let mut parts =
+            Self { groups: BTreeMap::new(), others: BTreeMap::new(), reveals: vec![], last: 0 };
+        // Per column: its stage, and the rows of its group.
+        let mut stages: Vec<(usize, Option<usize>)> = Vec::with_capacity(circuit.shapes().len());
+        for (at, instruction) in circuit.instructions().iter().enumerate() {
+            let rows = circuit.shapes().get(instruction.first as usize).map_or(0, |s| s.rows);
+            let group = (is_row_wise(&instruction.op) && rows > tile).then_some(rows);
+            let args = instruction.args.iter().map(|&id| stages[id as usize]);
+            let stage = match group {
+                Some(_) => args.map(|(stage, of)| stage + usize::from(of != group)).max(),
+                None => args.map(|(stage, _)| stage).max(),
+            };
+            let stage = stage.unwrap_or(0);
+            // A sum is taken tile by tile, so that the column need not be kept.
+            let summed = match (&instruction.op, instruction.args.first()) {
+                (Op::Sum, Some(&id)) => stages[id as usize].1,
+                _ => None,
+            };
+            parts.last = parts.last.max(stage);
+            stages.resize(stages.len() + made(circuit, at).len(), (stage, group));
+            match (&instruction.op, group.or(summed)) {
+                (Op::Constant { .. }, _) => {
+                    // A constant is made anew wherever it is used; at the front it costs nothing.
+                    parts.others.entry(0).or_default().push(at);
+                    if let Some(last) = stages.last_mut() {
+                        *last = (0, None);
+                    }
+                }
+                (Op::Reveal { .. }, _) => parts.reveals.push(at),
+                (_, Some(rows)) => parts.groups.entry((stage, rows)).or_default().push(at),
+                (_, None) => parts.others.entry(stage).or_default().push(at),
+            }
+        }
+        parts
+    }
+}
+
+/// Columns that an instruction makes.
+fn made(circuit: &Circuit, at: usize) -> std::ops::Range<Id> {
+    let instructions = circuit.instructions();
+    let end = instructions.get(at + 1).map_or(circuit.shapes().len() as Id, |next| next.first);
+    instructions[at].first..end
+}
+
+fn copy(
+    circuit: &Circuit,
+    at: usize,
+    renamed: &mut BTreeMap<Id, Id>,
+    out: &mut Circuit,
+) -> Result<()> {
+    let Instruction { op, args, .. } = &circuit.instructions()[at];
+    let args: Vec<Id> = args.iter().map(|id| renamed[id]).collect();
+    let results = out.push(op.clone(), &args)?;
+    renamed.extend(made(circuit, at).zip(results));
+    Ok(())
+}
+
+/// Appends a group as a block, or as it is if nothing in it is interactive.
+fn emit(
+    circuit: &Circuit,
+    group: &[usize],
+    tile: usize,
+    renamed: &mut BTreeMap<Id, Id>,
+    out: &mut Circuit,
+) -> Result<()> {
+    let instructions = circuit.instructions();
+    let interactive = |&at: &usize| matches!(instructions[at].op, Op::Mul | Op::Addend { .. });
+    let inside: BTreeSet<Id> = group.iter().flat_map(|&at| made(circuit, at)).collect();
+    let mut body = Circuit::default();
+    let mut inner: BTreeMap<Id, Id> = BTreeMap::new();
+    let mut args: Vec<Id> = Vec::new();
+    let needs = group.iter().flat_map(|&at| &instructions[at].args);
+    let constants: BTreeMap<Id, u64> = constants(circuit);
+    for &id in needs {
+        if inside.contains(&id) || inner.contains_key(&id) {
+            continue;
+        }
+        let shape = Shape { rows: tile, ..circuit.shape(id) };
+        let op = if let Some(&value) = constants.get(&id) {
+            Op::Constant { value, shape }
+        } else {
+            args.push(renamed[&id]);
+            Op::Argument { index: args.len() - 1, shape }
+        };
+        inner.insert(id, body.push(op, &[])?.start);
+    }
+    if args.is_empty() || !group.iter().any(interactive) {
+        for &at in group {
+            copy(circuit, at, renamed, out)?;
+        }
+        return Ok(());
+    }
+    let sum = |&&at: &&usize| instructions[at].op == Op::Sum;
+    for &at in group.iter().filter(|at| !sum(at)) {
+        let Instruction { op, args, .. } = &instructions[at];
+        let op = match op {
+            Op::Random { shape } => Op::Random { shape: Shape { rows: tile, ..*shape } },
+            op => op.clone(),
+        };
+        let args: Vec<Id> = args.iter().map(|id| inner[id]).collect();
+        let results = body.push(op, &args)?;
+        inner.extend(made(circuit, at).zip(results));
+    }
+    let members: BTreeSet<usize> = group.iter().copied().collect();
+    let outside = instructions.iter().enumerate().filter(|(at, _)| !members.contains(at));
+    let used: BTreeSet<Id> = outside.flat_map(|(_, i)| i.args.iter().copied()).collect();
+    let mut kept: Vec<Id> =
+        inside.intersection(&used).copied().filter(|id| inner.contains_key(id)).collect();
+    let outputs = kept.iter().map(|id| inner[id]).collect();
+    let summed = group.iter().filter(sum).map(|&at| &instructions[at]);
+    let sums = summed.clone().map(|instruction| inner[&instruction.args[0]]).collect();
+    kept.extend(summed.map(|instruction| instruction.first));
+    let results = out.push(Op::Block(Box::new(Block { body, outputs, sums, tile })), &args)?;
+    renamed.extend(kept.into_iter().zip(results));
+    Ok(())
+}
+
+fn constants(circuit: &Circuit) -> BTreeMap<Id, u64> {
+    let constant = |instruction: &Instruction| match instruction.op {
+        Op::Constant { value, .. } => Some((instruction.first, value)),
+        _ => None,
+    };
+    circuit.instructions().iter().filter_map(constant).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Bit, Builder, Error, Num};
+
+    fn squares(rows: usize) -> Circuit {
+        let mut b = Builder::new();
+        let x: Num = b.enter(0, rows);
+        let two = b.constant(2, rows);
+        let sum = b.add(x, two);
+        let square = b.mul(sum, sum);
+        let total = b.sum(square);
+        b.reveal(total, 1, "total");
+        b.finish()
+    }
+
+    #[test]
+    fn a_column_that_is_only_summed_does_not_leave_its_block() {
+        let tiled = tile(&squares(200), 60).unwrap();
+        let blocks: Vec<&Block> = tiled
+            .instructions()
+            .iter()
+            .filter_map(|i| if let Op::Block(block) = &i.op { Some(&**block) } else { None })
+            .collect();
+        let [block] = blocks[..] else { panic!("{tiled:?}") };
+        assert_eq!((block.tile, block.outputs.len(), block.sums.len()), (64, 0, 1));
+        assert_eq!(block.tiles(200).collect::<Vec<_>>(), [(0, 64), (64, 64), (128, 64), (192, 8)]);
+        // What fits in a tile stays as it is.
+        let small = squares(64);
+        assert!(
+            tile(&small, 64)
+                .unwrap()
+                .instructions()
+                .iter()
+                .all(|i| { !matches!(i.op, Op::Block(_)) })
+        );
+    }
+
+    #[test]
+    fn what_is_not_row_wise_is_refused_in_a_block() {
+        let shape = Shape { kind: crate::Kind::Bit, rows: 64 };
+        let argument = |index| Op::Argument { index, shape };
+        let body = |op: Op, args: &[Id]| {
+            let mut body = Circuit::default();
+            body.push(argument(0), &[]).unwrap();
+            body.push(op, args).unwrap();
+            body
+        };
+        let good = body(Op::Mul, &[0, 0]);
+        let block = |body: &Circuit, outputs: &[Id], tile| {
+            let block = Block { body: body.clone(), outputs: outputs.to_vec(), sums: vec![], tile };
+            let mut b = Builder::new();
+            let x: Bit = b.enter(0, 100);
+            let mut circuit = b.finish();
+            circuit.push(Op::Block(Box::new(block)), &[x.0]).map(|_| ())
+        };
+        block(&good, &[1], 64).unwrap();
+        for (body, outputs, tile) in [
+            (&good, &[2][..], 64),
+            (&good, &[1], 128),
+            (&good, &[1], 0),
+            (&good, &[1], 60),
+            (&body(Op::Sum, &[0]), &[], 64),
+            (&body(Op::Gather { index: vec![0; 64] }, &[0]), &[], 64),
+            (&body(Op::Reveal { to: 0, name: String::new() }, &[0]), &[], 64),
+            (&body(argument(1), &[]), &[], 64),
+            (&body(Op::Enter { holder: 0, slot: 0, shape }, &[]), &[], 64),
+            (&body(Op::Constant { value: 1, shape: Shape { rows: 3, ..shape } }, &[]), &[], 64),
+        ] {
+            let error = block(body, outputs, tile).unwrap_err();
+            assert!(matches!(error, Error::Circuit { at: 1, .. }), "{error}");
+        }
+    }
+}

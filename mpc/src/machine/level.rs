@@ -1,0 +1,544 @@
+//! One compute party's columns, and the instructions on them.
+
+use std::collections::BTreeMap;
+
+use super::Context;
+use crate::{
+    Circuit, Column, Error, Id, Instruction, Kind, Op, Result, Schedule, Shape,
+    engine::{Engine, Inbox, Job, Outbox, Share},
+    execute::job_shape,
+    linear::{self, Ring, with_ring},
+    schedule::{Task, Tiles, results},
+    share::Component,
+    transpose,
+};
+
+/// Where a column is.
+enum Slot {
+    /// Not there yet, or dead.
+    Empty,
+    /// A public word (bits: 0 or 1) in every row; never stored.
+    Constant(u64),
+    /// This party's components.
+    Share(Share),
+}
+
+/// A job between its first start and its last finish.
+struct Pending<'a> {
+    results: Vec<Share>,
+    /// Its results are the frames of its round, and count as frames until that is over.
+    moves: bool,
+    temporary: Temporary,
+    /// The tile at hand of a block.
+    tile: Option<Box<Level<'a>>>,
+}
+
+/// Constant arguments made into columns.
+type Temporary = Vec<(Id, Share)>;
+
+/// The columns of a circuit, or of one tile of a block.
+pub(super) struct Level<'a> {
+    circuit: &'a Circuit,
+    schedule: &'a Schedule,
+    /// First counter block of its masks.
+    masks: u64,
+    slots: Vec<Slot>,
+    pending: BTreeMap<usize, Pending<'a>>,
+}
+
+impl<'a> Level<'a> {
+    pub(super) fn new(circuit: &'a Circuit, schedule: &'a Schedule, masks: u64) -> Self {
+        Self {
+            circuit,
+            schedule,
+            masks,
+            slots: circuit.shapes().iter().map(|_| Slot::Empty).collect(),
+            pending: BTreeMap::new(),
+        }
+    }
+
+    /// Starts every task of a layer.
+    pub(super) fn start(
+        &mut self,
+        ctx: &mut Context,
+        tasks: &[Task],
+        out: &mut Outbox,
+    ) -> Result<()> {
+        let schedule = self.schedule;
+        for task in tasks {
+            if task.step == 0 {
+                let pending = self.begin(ctx, task.at);
+                self.pending.insert(task.at, pending);
+            }
+            match schedule.blocks.get(&task.at) {
+                Some(tiles) => self.start_tile(ctx, task, tiles, out)?,
+                None => self.with_job(ctx, task, |engine, job| engine.start(job, out))?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Finishes every task of a layer; the results of those in their last round are there.
+    pub(super) fn finish(
+        &mut self,
+        ctx: &mut Context,
+        tasks: &[Task],
+        inbox: &Inbox,
+    ) -> Result<()> {
+        let schedule = self.schedule;
+        for task in tasks {
+            if let Some(tiles) = schedule.blocks.get(&task.at) {
+                self.finish_tile(ctx, task, tiles, inbox)?;
+                continue;
+            }
+            let opened = self.with_job(ctx, task, |engine, job| {
+                engine.finish(job, inbox)?;
+                Ok(job.opened.take())
+            })?;
+            ctx.opened.extend(opened.map(|column| (task.at, column)));
+        }
+        for task in tasks.iter().filter(|task| task.last) {
+            self.end(ctx, task.at);
+        }
+        Ok(())
+    }
+
+    fn start_tile(
+        &mut self,
+        ctx: &mut Context,
+        task: &Task,
+        tiles: &'a Tiles,
+        out: &mut Outbox,
+    ) -> Result<()> {
+        let (tile, step) = (task.step / tiles.depth, task.step % tiles.depth);
+        if step == 0 {
+            self.open_tile(ctx, task.at, tiles, tile)?;
+        }
+        let level = self.tile(task.at)?;
+        let layer = &level.schedule.layers[step];
+        for &at in &layer.local {
+            level.local(ctx, at)?;
+        }
+        level.start(ctx, &layer.tasks, out)
+    }
+
+    fn finish_tile(
+        &mut self,
+        ctx: &mut Context,
+        task: &Task,
+        tiles: &'a Tiles,
+        inbox: &Inbox,
+    ) -> Result<()> {
+        let (tile, step) = (task.step / tiles.depth, task.step % tiles.depth);
+        let level = self.tile(task.at)?;
+        level.finish(ctx, &level.schedule.layers[step].tasks, inbox)?;
+        if step + 1 == tiles.depth {
+            self.close_tile(ctx, task.at, tiles, tile)?;
+        }
+        Ok(())
+    }
+
+    /// The tile at hand of a block.
+    fn tile(&mut self, at: usize) -> Result<&mut Level<'a>> {
+        let tile = self.pending.get_mut(&at).and_then(|pending| pending.tile.as_deref_mut());
+        tile.ok_or_else(|| missing(at))
+    }
+
+    /// Cuts a tile from the arguments of a block.
+    fn open_tile(
+        &mut self,
+        ctx: &mut Context,
+        at: usize,
+        tiles: &'a Tiles,
+        tile: usize,
+    ) -> Result<()> {
+        let (body, schedule) = tiles.body(tile);
+        let (start, rows) = tiles.bounds[tile];
+        let masks = self.masks + self.schedule.masks[at] + tile as u64 * tiles.masks;
+        let mut level = Level::new(body, schedule, masks);
+        let pending = self.pending.get_mut(&at).ok_or_else(|| missing(at))?;
+        let args = &self.circuit.instructions()[at].args;
+        let args = arguments(&self.slots, &pending.temporary, args).ok_or_else(|| missing(at))?;
+        for instruction in body.instructions() {
+            if let Op::Argument { index, shape } = &instruction.op {
+                let mut share = Self::buffers(ctx, *shape);
+                for (z, x) in share.0.iter_mut().zip(&args[*index].0) {
+                    z.copy_from_slice(&x[words(shape.kind, start, rows)]);
+                }
+                level.slots[instruction.first as usize] = Slot::Share(share);
+            }
+        }
+        pending.tile = Some(Box::new(level));
+        Ok(())
+    }
+
+    /// Computes what is left of a tile and puts its outputs into the results of the block.
+    fn close_tile(
+        &mut self,
+        ctx: &mut Context,
+        at: usize,
+        tiles: &'a Tiles,
+        tile: usize,
+    ) -> Result<()> {
+        let Op::Block(block) = &self.circuit.instructions()[at].op else {
+            return Err(missing(at));
+        };
+        let (start, rows) = tiles.bounds[tile];
+        let pending = self.pending.get_mut(&at).ok_or_else(|| missing(at))?;
+        let mut level = pending.tile.take().ok_or_else(|| missing(at))?;
+        for layer in level.schedule.layers.iter().skip(tiles.depth) {
+            for &at in &layer.local {
+                level.local(ctx, at)?;
+            }
+        }
+        for (&id, result) in block.outputs.iter().zip(&mut pending.results) {
+            let shape = level.circuit.shape(id);
+            let range = words(shape.kind, start, rows);
+            for (c, z) in result.0.iter_mut().enumerate() {
+                let z = &mut z[range.clone()];
+                match &level.slots[id as usize] {
+                    Slot::Share(share) => z.copy_from_slice(&share.0[c]),
+                    Slot::Constant(value) => {
+                        linear::fill(shape, linear::word(shape.kind, *value) * ctx.one[c], z);
+                    }
+                    Slot::Empty => return Err(missing(at)),
+                }
+            }
+        }
+        for (&id, result) in block.sums.iter().zip(&mut pending.results[block.outputs.len()..]) {
+            let kind = level.circuit.shape(id).kind;
+            for (c, z) in result.0.iter_mut().enumerate() {
+                let sum = match &level.slots[id as usize] {
+                    Slot::Share(share) => linear::sum(kind, &share.0[c]),
+                    Slot::Constant(value) => linear::times(kind, *value, rows) * ctx.one[c],
+                    Slot::Empty => return Err(missing(at)),
+                };
+                z[0] = if tile == 0 { sum } else { with_ring!(kind, R => R::add(z[0], sum)) };
+            }
+        }
+        for slot in level.slots {
+            if let Slot::Share(share) = slot {
+                Self::free(ctx, share);
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs an instruction that needs no round.
+    pub(super) fn local(&mut self, ctx: &mut Context, at: usize) -> Result<()> {
+        let circuit = self.circuit;
+        let instruction = &circuit.instructions()[at];
+        match &instruction.op {
+            Op::Constant { value, .. } => {
+                self.slots[instruction.first as usize] = Slot::Constant(*value);
+                self.bury(ctx, at);
+            }
+            Op::Add | Op::Sub => self.combine(ctx, at, instruction),
+            Op::Scale(by) => self.scale(ctx, at, instruction, *by),
+            Op::Sum
+            | Op::PrefixSum
+            | Op::Transpose { .. }
+            | Op::Slice { .. }
+            | Op::Concat
+            | Op::Broadcast { .. }
+            | Op::Gather { .. } => self.linear(ctx, at, instruction),
+            // Its column was cut when the tile was opened.
+            Op::Argument { .. } => self.bury(ctx, at),
+            Op::Block(_) => {
+                let pending = self.begin(ctx, at);
+                self.pending.insert(at, pending);
+                let schedule = self.schedule;
+                if let Some(tiles) = schedule.blocks.get(&at) {
+                    for tile in 0..tiles.bounds.len() {
+                        self.open_tile(ctx, at, tiles, tile)?;
+                        self.close_tile(ctx, at, tiles, tile)?;
+                    }
+                }
+                self.end(ctx, at);
+            }
+            _ => {
+                let task = [Task { at, step: 0, last: true }];
+                self.start(ctx, &task, &mut Outbox::new([]))?;
+                self.finish(ctx, &task, &Inbox::default())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn buffers(ctx: &mut Context, shape: Shape) -> Share {
+        let components = ctx.components[usize::from(shape.kind == Kind::Bit)];
+        let take = |_| Component::Own(ctx.pool.take(shape.words()));
+        Share((0..components).map(take).collect())
+    }
+
+    fn free(ctx: &mut Context, share: Share) {
+        ctx.pool.give(share.0);
+    }
+
+    fn bury(&mut self, ctx: &mut Context, at: usize) {
+        let schedule = self.schedule;
+        for &id in &schedule.dies[at] {
+            if let Slot::Share(share) = std::mem::replace(&mut self.slots[id as usize], Slot::Empty)
+            {
+                Self::free(ctx, share);
+            }
+        }
+    }
+
+    /// Makes constant arguments into columns.
+    fn materialise(&mut self, ctx: &mut Context, instruction: &Instruction) -> Temporary {
+        let mut temporary = Temporary::new();
+        for &id in &instruction.args {
+            if let Slot::Constant(value) = self.slots[id as usize]
+                && temporary.iter().all(|t| t.0 != id)
+            {
+                let shape = self.circuit.shape(id);
+                let mut share = Self::buffers(ctx, shape);
+                for (component, one) in share.0.iter_mut().zip(&ctx.one) {
+                    linear::fill(shape, linear::word(shape.kind, value) * one, component);
+                }
+                temporary.push((id, share));
+            }
+        }
+        temporary
+    }
+
+    fn begin(&mut self, ctx: &mut Context, at: usize) -> Pending<'a> {
+        let circuit = self.circuit;
+        let instruction = &circuit.instructions()[at];
+        let moves = ctx.engine.moves(&instruction.op, job_shape(circuit, instruction), &ctx.frames);
+        let results = results(circuit, at).map(|id| {
+            if moves { Share(Vec::new()) } else { Self::buffers(ctx, circuit.shapes()[id]) }
+        });
+        let results = results.collect();
+        let temporary = self.materialise(ctx, instruction);
+        Pending { results, moves, temporary, tile: None }
+    }
+
+    fn end(&mut self, ctx: &mut Context, at: usize) {
+        if let Some(pending) = self.pending.remove(&at) {
+            for (id, share) in results(self.circuit, at).zip(pending.results) {
+                if pending.moves {
+                    let words: usize = share.0.iter().map(|component| component.len()).sum();
+                    ctx.moved += 8 * words as u64;
+                }
+                self.slots[id] = Slot::Share(share);
+            }
+            for (_, share) in pending.temporary {
+                Self::free(ctx, share);
+            }
+        }
+        if let Op::Enter { holder, slot, .. } = &self.circuit.instructions()[at].op
+            && *holder == ctx.me
+            && let Some(column) = ctx.inputs.get_mut(*slot)
+        {
+            // It is shared now: what the caller gave is wiped.
+            *column = Column::Num(Vec::new());
+        }
+        self.bury(ctx, at);
+    }
+
+    /// Calls the engine on a pending job.
+    fn with_job<T>(
+        &mut self,
+        ctx: &mut Context,
+        task: &Task,
+        call: impl FnOnce(&mut dyn Engine, &mut Job<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let circuit = self.circuit;
+        let instruction = &circuit.instructions()[task.at];
+        let at = task.at;
+        let pending = self.pending.get_mut(&at).ok_or_else(|| missing(at))?;
+        let args = arguments(&self.slots, &pending.temporary, &instruction.args)
+            .ok_or_else(|| missing(at))?;
+        let input = match &instruction.op {
+            Op::Enter { holder, slot, .. } if *holder == ctx.me => ctx.inputs.get(*slot),
+            _ => None,
+        };
+        let mut job = Job {
+            at: task.at,
+            step: task.step,
+            op: &instruction.op,
+            shape: job_shape(circuit, instruction),
+            masks: self.masks + self.schedule.masks[task.at],
+            args: &args,
+            results: &mut pending.results,
+            input,
+            opened: None,
+        };
+        call(&mut *ctx.engine, &mut job)
+    }
+
+    /// Sum and difference, in place where an argument dies, with constants never stored.
+    fn combine(&mut self, ctx: &mut Context, at: usize, instruction: &Instruction) {
+        let [x, y] = [instruction.args[0], instruction.args[1]];
+        let shape = self.circuit.shape(x);
+        let subtract = instruction.op == Op::Sub;
+        let constants = [x, y].map(|id| match self.slots[id as usize] {
+            Slot::Constant(value) => Some(value),
+            _ => None,
+        });
+        let result = match constants {
+            [Some(a), Some(b)] => Slot::Constant(match (shape.kind, subtract) {
+                (Kind::Bit, _) => a ^ b,
+                (Kind::Num, false) => a.wrapping_add(b),
+                (Kind::Num, true) => a.wrapping_sub(b),
+            }),
+            [None, None] => Slot::Share(self.combine_shares(ctx, at, x, y, subtract)),
+            [a, b] => {
+                let mut z = self.owned(ctx, at, if a.is_some() { y } else { x });
+                let negative = subtract && b.is_some() && shape.kind == Kind::Num;
+                let word = linear::word(shape.kind, a.or(b).unwrap_or_default());
+                let word = if negative { word.wrapping_neg() } else { word };
+                for (z, one) in z.0.iter_mut().zip(&ctx.one) {
+                    if subtract && a.is_some() {
+                        linear::negate(shape.kind, z);
+                    }
+                    linear::add_word(shape, word * one, z);
+                }
+                Slot::Share(z)
+            }
+        };
+        self.slots[instruction.first as usize] = result;
+        self.bury(ctx, at);
+    }
+
+    fn combine_shares(
+        &mut self,
+        ctx: &mut Context,
+        at: usize,
+        x: Id,
+        y: Id,
+        subtract: bool,
+    ) -> Share {
+        let kind = self.circuit.shape(x).kind;
+        let dies = |id| self.schedule.dies[at].contains(&id);
+        if x != y && dies(x) {
+            let mut z = self.owned(ctx, at, x);
+            if let Slot::Share(y) = &self.slots[y as usize] {
+                for (z, y) in z.0.iter_mut().zip(&y.0) {
+                    if subtract {
+                        linear::sub_from(kind, y, z);
+                    } else {
+                        linear::add_to(kind, y, z);
+                    }
+                }
+            }
+            return z;
+        }
+        let mut z = Self::buffers(ctx, self.circuit.shape(x));
+        if let (Slot::Share(x), Slot::Share(y)) = (&self.slots[x as usize], &self.slots[y as usize])
+        {
+            for ((z, x), y) in z.0.iter_mut().zip(&x.0).zip(&y.0) {
+                if subtract {
+                    linear::sub(kind, x, y, z);
+                } else {
+                    linear::add(kind, x, y, z);
+                }
+            }
+        }
+        z
+    }
+
+    /// A share of `id` to change: its own buffers if it dies here, else a copy.
+    fn owned(&mut self, ctx: &mut Context, at: usize, id: Id) -> Share {
+        if self.schedule.dies[at].contains(&id)
+            && let Slot::Share(share) = std::mem::replace(&mut self.slots[id as usize], Slot::Empty)
+        {
+            return Self::writable(ctx, share);
+        }
+        let mut copy = Self::buffers(ctx, self.circuit.shape(id));
+        if let Slot::Share(share) = &self.slots[id as usize] {
+            for (copy, share) in copy.0.iter_mut().zip(&share.0) {
+                copy.copy_from_slice(share);
+            }
+        }
+        copy
+    }
+
+    /// The same share in memory of its own: frames have other readers.
+    fn writable(ctx: &mut Context, mut share: Share) -> Share {
+        for component in &mut share.0 {
+            if component.is_frame() {
+                let mut copy = ctx.pool.take(component.len());
+                copy.copy_from_slice(component);
+                let frame = std::mem::replace(component, Component::Own(copy));
+                ctx.pool.give(vec![frame]);
+            }
+        }
+        share
+    }
+
+    /// Multiplies by a public word, in place if the argument dies.
+    fn scale(&mut self, ctx: &mut Context, at: usize, instruction: &Instruction, by: u64) {
+        let id = instruction.args[0];
+        let result = if let Slot::Constant(value) = self.slots[id as usize] {
+            Slot::Constant(value.wrapping_mul(by))
+        } else {
+            let mut z = self.owned(ctx, at, id);
+            z.0.iter_mut().for_each(|z| linear::scale(by, z));
+            Slot::Share(z)
+        };
+        self.slots[instruction.first as usize] = result;
+        self.bury(ctx, at);
+    }
+
+    /// A linear instruction that moves or sums rows.
+    fn linear(&mut self, ctx: &mut Context, at: usize, instruction: &Instruction) {
+        let circuit = self.circuit;
+        let shape = circuit.shape(instruction.first);
+        let temporary = self.materialise(ctx, instruction);
+        let mut z = Self::buffers(ctx, shape);
+        if let Some(args) = arguments(&self.slots, &temporary, &instruction.args) {
+            for (c, z) in z.0.iter_mut().enumerate() {
+                let x = &*args[0].0[c];
+                match &instruction.op {
+                    Op::Sum => z[0] = linear::sum(shape.kind, x),
+                    Op::PrefixSum => transpose::prefix_sum(shape, x, z),
+                    Op::Transpose { columns } => transpose::transpose(shape, *columns, x, z),
+                    Op::Slice { start, .. } => linear::slice(shape, x, *start, z),
+                    Op::Concat => {
+                        let parts = args
+                            .iter()
+                            .zip(&instruction.args)
+                            .map(|(share, &id)| (&*share.0[c], circuit.shape(id).rows));
+                        linear::concat(shape.kind, parts, z);
+                    }
+                    Op::Broadcast { .. } => linear::broadcast(shape, x, z),
+                    Op::Gather { index } => linear::gather(shape.kind, x, index, z),
+                    _ => {}
+                }
+            }
+        }
+        for (_, share) in temporary {
+            Self::free(ctx, share);
+        }
+        self.slots[instruction.first as usize] = Slot::Share(z);
+        self.bury(ctx, at);
+    }
+}
+
+/// The words of rows `start .. start + rows`; `start` is a multiple of 64.
+fn words(kind: Kind, start: usize, rows: usize) -> std::ops::Range<usize> {
+    let start = Shape { kind, rows: start }.words();
+    start..start + Shape { kind, rows }.words()
+}
+
+fn missing(at: usize) -> Error {
+    Error::Circuit { at, what: "an argument is not there when it is used".into() }
+}
+
+/// The arguments of an instruction, constants from `temporary`.
+fn arguments<'s>(
+    slots: &'s [Slot],
+    temporary: &'s Temporary,
+    ids: &[Id],
+) -> Option<Vec<&'s Share>> {
+    ids.iter()
+        .map(|&id| match &slots[id as usize] {
+            Slot::Share(share) => Some(share),
+            Slot::Constant(_) => temporary.iter().find(|t| t.0 == id).map(|t| &t.1),
+            Slot::Empty => None,
+        })
+        .collect()
+}
