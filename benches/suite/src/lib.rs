@@ -8,6 +8,7 @@
 //! [`compare`] sets two records beside each other; [`html`], [`markdown`] and [`csv`] draw a folder
 //! of them, each with the figures to reach ([`bars`]).
 
+mod aes;
 pub mod bars;
 mod compare;
 mod error;
@@ -19,7 +20,9 @@ pub mod record;
 mod report;
 mod suite;
 mod task;
+mod work;
 
+pub use aes::aes_circuit;
 pub use compare::{Comparison, compare};
 pub use error::{Error, Result};
 pub use link::LinkKind;
@@ -28,4 +31,5 @@ pub use measure::Setting;
 pub use record::Record;
 pub use report::{csv, html, markdown};
 pub use suite::{BUDGET, Budget, suite};
-pub use task::{File, Inputs, TASKS, Task, Work};
+pub use task::{Inputs, TASKS, Task};
+pub use work::{File, Work};

@@ -13,7 +13,8 @@ use crate::{
     machine::References,
     play::{Figures, Mesh, Play, Played, random},
     record::{Adversary, Limit, Peak, Phase, Record, SCHEMA, SecurityBits, Spread},
-    task::{Inputs, Work},
+    task::Inputs,
+    work::Work,
 };
 
 /// What is opened: names and columns, in the order of the circuit.

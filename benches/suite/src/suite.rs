@@ -30,7 +30,7 @@ pub fn suite(repeat: usize) -> Vec<Setting> {
             all.push(setting(work, bar.n as usize, link));
         }
     }
-    for task in TASKS {
+    for &task in TASKS {
         if BARS.iter().all(|bar| bar.task != task.name) {
             all.push(setting(Work::Task(task), task.n.min(MODERATE), LinkKind::Memory));
         }

@@ -4,16 +4,14 @@
 //! result is opened to it: the sum of a column of numbers, the parity and the first rows of a
 //! column of bits. A run whose check values are not those of plain Rust is an error, not a figure.
 
-use std::path::Path;
-
 use rand_chacha::{
     ChaCha12Rng,
     rand_core::{Rng as _, SeedableRng as _},
 };
-use tacit_mpc::{Bit, Builder, Circuit, Column, EngineKind, Num, Shape, bristol::Bristol, clear};
+use tacit_mpc::{Bit, Builder, Column, Num, Shape};
 use tacit_protocols as operators;
 
-use crate::Error;
+use crate::{Error, aes};
 
 /// Rows of a column of bits that are opened besides its parity.
 const SAMPLE: usize = 64;
@@ -21,11 +19,9 @@ const SAMPLE: usize = 64;
 /// Groups of `group-sum`.
 const GROUPS: usize = 1000;
 
-/// Rows of a column can be numbered by 32 bits.
-const MOST_ROWS: usize = 1 << 32;
-
-/// The largest circuit file that is read, in bytes.
-const LARGEST: u64 = 1 << 30;
+/// Rounds of `dispatch`, and of either instruction in each: so many that a round counts for little.
+const LAYERS: usize = 10;
+const ACROSS: usize = 1000;
 
 /// What the party that asks enters.
 pub type Inputs = Vec<Column>;
@@ -57,10 +53,12 @@ enum Kind {
     ToBits(usize),
     ToNumber(usize),
     GroupSum,
+    Aes,
+    Dispatch,
 }
 
 /// All tasks.
-pub const TASKS: [Task; 13] = [
+pub const TASKS: &[Task] = &[
     Task {
         name: "mul",
         about: "product modulo 2^64",
@@ -140,6 +138,20 @@ pub const TASKS: [Task; 13] = [
         kind: Kind::GroupSum,
     },
     Task {
+        name: "aes",
+        about: "block of AES-128, key and block secret, from its circuit in Bristol Fashion",
+        depth: 1,
+        n: 1000,
+        kind: Kind::Aes,
+    },
+    Task {
+        name: "dispatch",
+        about: "instruction on one word: half of them AND, half exclusive or, 10 rounds in all",
+        depth: 2 * LAYERS * ACROSS,
+        n: 1,
+        kind: Kind::Dispatch,
+    },
+    Task {
         name: "round",
         about: "network round: a product that waits for the one before",
         depth: 1000,
@@ -160,7 +172,7 @@ impl Task {
         })
     }
 
-    fn build(&self, b: &mut Builder, n: usize, addends: usize, to: usize) {
+    pub(crate) fn build(&self, b: &mut Builder, n: usize, addends: usize, to: usize) {
         let number = |b: &mut Builder| -> Num { b.enter(to, n) };
         let bits =
             |b: &mut Builder, width| -> Vec<Bit> { (0..width).map(|_| b.enter(to, n)).collect() };
@@ -223,11 +235,24 @@ impl Task {
                 let sums = operators::group_sum(b, x, &groups, GROUPS);
                 return b.reveal(sums, to, "sums");
             }
+            Kind::Aes => {
+                let planes = bits(b, 256);
+                aes::apply(b, &planes)
+            }
+            Kind::Dispatch => {
+                let mut x = bits(b, ACROSS);
+                for _ in 0..self.depth / (2 * ACROSS) {
+                    let both: Vec<Bit> =
+                        (0..ACROSS).map(|i| b.and(x[i], x[(i + 1) % ACROSS])).collect();
+                    x = (0..ACROSS).map(|i| b.xor(both[i], x[(i + 2) % ACROSS])).collect();
+                }
+                vec![b.concat(&x)]
+            }
         };
         open_bits(b, &planes, to);
     }
 
-    fn inputs(&self, n: usize, seed: u64) -> Inputs {
+    pub(crate) fn inputs(&self, n: usize, seed: u64) -> Inputs {
         let mut dice = ChaCha12Rng::seed_from_u64(seed);
         let mut words =
             |count: usize| -> Vec<u64> { (0..count).map(|_| dice.next_u64()).collect() };
@@ -243,6 +268,8 @@ impl Task {
             Kind::Less(width) | Kind::Equal(width) | Kind::Maximum(width) => planes(2 * width),
             Kind::Select(width) => planes(1 + 2 * width),
             Kind::ToNumber(width) => planes(width),
+            Kind::Aes => planes(256),
+            Kind::Dispatch => planes(ACROSS),
             Kind::Negative | Kind::Zero | Kind::ToBits(_) | Kind::GroupSum => {
                 vec![column("number")]
             }
@@ -250,7 +277,7 @@ impl Task {
     }
 
     /// What must be opened, by plain Rust.
-    fn expected(&self, n: usize, inputs: &Inputs) -> Vec<(String, Column)> {
+    pub(crate) fn expected(&self, n: usize, inputs: &Inputs) -> Vec<(String, Column)> {
         let column = |slot: usize| inputs[slot].words();
         // Rows of planes as numbers.
         let rows = |first: usize, width: usize| -> Vec<u64> {
@@ -290,6 +317,22 @@ impl Task {
             }
             Kind::ToBits(width) => opened_bits(column(0), width),
             Kind::ToNumber(width) => total(&mut rows(0, width).into_iter()),
+            Kind::Aes => aes::expected(n, inputs),
+            Kind::Dispatch => {
+                let mut x: Vec<Vec<u64>> = (0..ACROSS).map(|slot| column(slot).to_vec()).collect();
+                for _ in 0..self.depth / (2 * ACROSS) {
+                    x = (0..ACROSS)
+                        .map(|i| {
+                            let [x, y, z] = [0, 1, 2].map(|by| &x[(i + by) % ACROSS]);
+                            x.iter().zip(y).zip(z).map(|((x, y), z)| x & y ^ z).collect()
+                        })
+                        .collect();
+                }
+                let rows = x.iter().flat_map(|words| {
+                    (0..n).map(move |row| words[row / 64] >> (row % 64) & 1 == 1)
+                });
+                opened_plane(0, ACROSS * n, Column::bits(rows).words().to_vec())
+            }
             Kind::GroupSum => {
                 let mut sums = vec![0_u64; GROUPS];
                 for (row, x) in column(0).iter().enumerate() {
@@ -301,153 +344,8 @@ impl Task {
     }
 }
 
-/// A circuit that the user gives.
-#[derive(Clone, Debug)]
-pub struct File {
-    /// What it is called.
-    pub name: String,
-    /// Its gates.
-    pub bristol: Bristol,
-}
-
-impl File {
-    /// Reads a file in Bristol Fashion, old or new form.
-    ///
-    /// # Errors
-    /// [`Error::File`], with the line where it is not the format.
-    pub fn read(path: &Path) -> Result<Self, Error> {
-        let fail = |cause: String| Error::File { path: path.to_owned(), cause };
-        let length = std::fs::metadata(path).map_err(|e| fail(e.to_string()))?.len();
-        if length > LARGEST {
-            return Err(fail(format!("{length} bytes; a circuit of up to {LARGEST} is read")));
-        }
-        let text = std::fs::read_to_string(path).map_err(|e| fail(e.to_string()))?;
-        let bristol = Bristol::parse(&text).map_err(|e| fail(e.to_string()))?;
-        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(Self { name, bristol })
-    }
-
-    fn build(&self, b: &mut Builder, n: usize, to: usize) -> Result<(), Error> {
-        let widths = self.bristol.inputs.iter();
-        let inputs: Vec<Vec<Bit>> =
-            widths.map(|width| (0..*width).map(|_| b.enter(to, n)).collect()).collect();
-        let outputs = self.bristol.apply(b, &inputs)?;
-        open_bits(b, &outputs.concat(), to);
-        Ok(())
-    }
-}
-
-/// What a measurement works on: a task of [`TASKS`] or a circuit from a file.
-#[derive(Clone, Debug)]
-pub enum Work {
-    /// A task.
-    Task(Task),
-    /// A circuit.
-    File(File),
-}
-
-impl Work {
-    /// The task of this name.
-    ///
-    /// # Errors
-    /// [`Error::Unknown`] with all names.
-    pub fn named(name: &str) -> Result<Self, Error> {
-        Task::named(name).map(Self::Task)
-    }
-
-    /// Name in records.
-    pub fn name(&self) -> String {
-        match self {
-            Self::Task(task) => task.name.into(),
-            Self::File(file) => format!("circuit-{}", file.name),
-        }
-    }
-
-    /// What one of the `n` is.
-    pub fn about(&self) -> String {
-        match self {
-            Self::Task(task) => task.about.into(),
-            Self::File(File { name, bristol }) => {
-                format!(
-                    "{name}: inputs of {:?} bits, outputs of {:?}",
-                    bristol.inputs, bristol.outputs
-                )
-            }
-        }
-    }
-
-    /// How many are done one after the other.
-    pub fn depth(&self) -> usize {
-        match self {
-            Self::Task(task) => task.depth,
-            Self::File(_) => 1,
-        }
-    }
-
-    /// Rows unless told otherwise.
-    pub fn rows(&self) -> usize {
-        match self {
-            Self::Task(task) => task.n,
-            Self::File(_) => 1000,
-        }
-    }
-
-    /// The lowered circuit over `n` rows, entered by `receiver` and opened to it.
-    ///
-    /// # Errors
-    /// [`Error::Size`] if `n` is 0 or more than 2^32.
-    pub fn circuit(
-        &self,
-        n: usize,
-        engine: EngineKind,
-        compute: usize,
-        receiver: usize,
-    ) -> Result<Circuit, Error> {
-        if n == 0 || n > MOST_ROWS {
-            return Err(Error::Size { n });
-        }
-        let mut b = Builder::new();
-        let addends = engine.addends(compute);
-        match self {
-            Self::Task(task) => task.build(&mut b, n, addends, receiver),
-            Self::File(file) => file.build(&mut b, n, receiver)?,
-        }
-        Ok(operators::lower(&b.finish(), addends))
-    }
-
-    /// Random columns, the same for the same seed.
-    pub fn inputs(&self, n: usize, seed: u64) -> Inputs {
-        match self {
-            Self::Task(task) => task.inputs(n, seed),
-            Self::File(file) => {
-                let mut dice = ChaCha12Rng::seed_from_u64(seed);
-                let plane = |_| {
-                    let words = (0..n.div_ceil(64)).map(|_| dice.next_u64()).collect();
-                    Column::from_words(bits(n), words)
-                };
-                (0..file.bristol.inputs.iter().sum()).map(plane).collect()
-            }
-        }
-    }
-
-    /// What must be opened: by plain Rust for a task, by the clear interpreter for a circuit.
-    ///
-    /// # Errors
-    /// If the interpreter fails.
-    pub fn expected(&self, n: usize, inputs: &Inputs) -> Result<Vec<(String, Column)>, Error> {
-        match self {
-            Self::Task(task) => Ok(task.expected(n, inputs)),
-            Self::File(file) => {
-                let mut b = Builder::new();
-                file.build(&mut b, n, 0)?;
-                let opened = clear(&b.finish(), &[(0, inputs.clone())].into())?;
-                Ok(opened.into_iter().map(|(_, name, column)| (name, column)).collect())
-            }
-        }
-    }
-}
-
-fn bits(rows: usize) -> Shape {
+/// Shape of a column of bits.
+pub(crate) fn bits(rows: usize) -> Shape {
     Shape { kind: tacit_mpc::Kind::Bit, rows }
 }
 
@@ -468,13 +366,17 @@ pub(crate) fn open_bits(b: &mut Builder, planes: &[Bit], to: usize) {
 
 /// What [`open_bits`] opens of planes with these rows.
 pub(crate) fn opened_bits(rows: &[u64], width: usize) -> Vec<(String, Column)> {
-    let plane = |i: usize| -> Vec<u64> {
-        let word = |rows: &[u64]| {
-            rows.iter().enumerate().fold(0, |word, (at, row)| word | (row >> i & 1) << at)
-        };
-        rows.chunks(64).map(word).collect()
-    };
-    (0..width).flat_map(|i| opened_plane(i, rows.len(), plane(i))).collect()
+    opened_planes(width, rows.len(), |i, row| rows[row] >> i & 1 == 1)
+}
+
+/// What [`open_bits`] opens of `n` rows of planes: whether bit `plane` of `row` is set.
+pub(crate) fn opened_planes(
+    width: usize,
+    n: usize,
+    bit: impl Fn(usize, usize) -> bool,
+) -> Vec<(String, Column)> {
+    let plane = |i: usize| Column::bits((0..n).map(|row| bit(i, row))).words().to_vec();
+    (0..width).flat_map(|i| opened_plane(i, n, plane(i))).collect()
 }
 
 fn opened_plane(i: usize, n: usize, words: Vec<u64>) -> Vec<(String, Column)> {
@@ -485,81 +387,4 @@ fn opened_plane(i: usize, n: usize, words: Vec<u64>) -> Vec<(String, Column)> {
         (format!("parity {i}"), Column::from_words(bits(1), vec![parity.into()])),
         (format!("rows {i}"), Column::from_words(bits(n.min(SAMPLE)), sample)),
     ]
-}
-
-#[cfg(test)]
-mod tests {
-    use tacit_mpc::testing;
-
-    use super::*;
-
-    #[test]
-    fn every_task_opens_what_plain_rust_computes_on_every_engine() {
-        for task in TASKS {
-            for n in [1, 63, 200] {
-                for engine in [EngineKind::Clear, EngineKind::Rep3, EngineKind::Additive] {
-                    let task = Task { depth: task.depth.min(3), ..task };
-                    let session = testing::session(engine, 3, 3);
-                    let work = Work::Task(task);
-                    let circuit = work.circuit(n, engine, 3, session.analyst).unwrap();
-                    let inputs = work.inputs(n, 5);
-                    let opened = testing::assert_laws(
-                        &circuit,
-                        engine,
-                        &session.roster,
-                        &[(session.analyst, inputs.clone())].into(),
-                        9,
-                    );
-                    let opened: Vec<_> =
-                        opened.into_iter().map(|(_, name, column)| (name, column)).collect();
-                    let name = task.name;
-                    assert!(
-                        opened == work.expected(n, &inputs).unwrap(),
-                        "{name}, {n} rows, {engine}"
-                    );
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn unknown_tasks_and_sizes_are_refused_by_name() {
-        let error = Task::named("sotr").unwrap_err().to_string();
-        assert!(error.contains("sotr") && error.contains("less-64"), "{error}");
-        assert!(Work::Task(TASKS[0]).circuit(0, EngineKind::Rep3, 3, 3).is_err());
-    }
-
-    #[test]
-    fn a_circuit_from_a_file_runs_on_every_engine_and_a_broken_one_is_refused_with_its_line() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("full-adder.txt");
-        // s = a + b + c of one bit each: sum and carry.
-        let text = "7 10\n3 1 1 1\n2 1 1\n\n2 1 0 1 3 XOR\n2 1 3 2 4 XOR\n2 1 0 2 5 XOR\n\
-                    2 1 1 2 6 XOR\n2 1 5 6 7 AND\n2 1 7 2 9 XOR\n1 1 4 8 EQW\n";
-        std::fs::write(&path, text).unwrap();
-        let work = Work::File(File::read(&path).unwrap());
-        let n = 130;
-        let inputs = work.inputs(n, 1);
-        let rows = |slot: usize| inputs[slot].to_numbers();
-        let (a, b, c) = (rows(0), rows(1), rows(2));
-        let sums: Vec<u64> = (0..n).map(|i| a[i] + b[i] + c[i]).collect();
-        for engine in [EngineKind::Clear, EngineKind::Rep3, EngineKind::Additive] {
-            let session = testing::session(engine, 3, 3);
-            let circuit = work.circuit(n, engine, 3, session.analyst).unwrap();
-            let opened = testing::assert_laws(
-                &circuit,
-                engine,
-                &session.roster,
-                &[(session.analyst, inputs.clone())].into(),
-                9,
-            );
-            let opened: Vec<_> =
-                opened.into_iter().map(|(_, name, column)| (name, column)).collect();
-            assert!(opened == opened_bits(&sums, 2), "{engine}");
-            assert!(opened == work.expected(n, &inputs).unwrap(), "{engine}");
-        }
-        std::fs::write(&path, text.replace("2 1 5 6 7", "2 1 5 11 7")).unwrap();
-        let error = File::read(&path).unwrap_err().to_string();
-        assert!(error.contains("full-adder.txt") && error.contains("line 9"), "{error}");
-    }
 }

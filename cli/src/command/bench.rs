@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use tacit_bench::{
     BUDGET, Budget, File, LinkKind, Record, References, Setting, TASKS, Work, suite,
 };
-use tacit_mpc::EngineKind;
+use tacit_mpc::{EngineKind, bristol::Form};
 
 use crate::{
     context::Context,
@@ -30,6 +30,7 @@ Examples:
   tacit bench run mul ltz --out before/
   tacit bench run round --link quic,wan,35/50
   tacit bench run --circuit adder64.txt --n 1000 --engine rep3,additive
+  tacit bench circuit > aes128.txt
   tacit bench compare before/ after/
   tacit bench report after/")]
 pub enum Command {
@@ -37,6 +38,8 @@ pub enum Command {
     List,
     /// Measure
     Run(Run),
+    /// Write the circuit of AES-128 in Bristol Fashion
+    Circuit(Circuit),
     /// Set two folders (or files) of records beside each other: times of B over those of A
     Compare(Compare),
     /// Draw a folder of records: a page, Markdown or CSV
@@ -79,6 +82,20 @@ pub struct Run {
     out: Option<PathBuf>,
 }
 
+/// Arguments of `tacit bench circuit`.
+#[derive(Debug, Args)]
+pub struct Circuit {
+    /// The new form of the format, or the old one
+    #[arg(long, value_enum, default_value = "new")]
+    form: FormName,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum FormName {
+    New,
+    Old,
+}
+
 /// Arguments of `tacit bench compare`.
 #[derive(Debug, Args)]
 pub struct Compare {
@@ -119,6 +136,14 @@ pub fn run(command: &Command, context: &Context) -> Result<()> {
     match command {
         Command::List => list(context),
         Command::Run(arguments) => measure(arguments, context),
+        Command::Circuit(arguments) => {
+            let form = match arguments.form {
+                FormName::New => Form::New,
+                FormName::Old => Form::Old,
+            };
+            let text = tacit_bench::aes_circuit(form).map_err(tacit_bench::Error::from);
+            context.print(&text.map_err(failure)?)
+        }
         Command::Compare(arguments) => compare(arguments, context),
         Command::Report(arguments) => report(arguments, context),
     }
@@ -236,7 +261,7 @@ fn settings(arguments: &Run) -> Result<Vec<Setting>> {
         works.push(Work::File(File::read(path).map_err(failure)?));
     }
     if works.is_empty() {
-        works.extend(TASKS.map(Work::Task));
+        works.extend(TASKS.iter().copied().map(Work::Task));
     }
     let mut links = Vec::new();
     for text in &arguments.link {

@@ -4,6 +4,7 @@
 //! the length of the longest chain of ANDs, *ANDs* their number. Exclusive or, NOT and everything
 //! linear over numbers are local.
 
+mod aes;
 mod arithmetic;
 mod category;
 mod compare;
@@ -14,6 +15,7 @@ mod logic;
 pub mod numbers;
 mod prefix;
 
+pub use aes::aes128;
 pub use arithmetic::{add, carry_save, multiply, subtract, sum_of, top_of_sum};
 pub(crate) use arithmetic::{sum_is_ones, sum_planes};
 pub use category::{look_up, look_up_number, one_hot};
