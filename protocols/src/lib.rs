@@ -48,12 +48,6 @@ mod tidy;
 
 pub use error::{Error, Result};
 pub use lower::lower;
-pub use operators::{
-    Found, add, aes128, and_all, argmax_of, argmax_rows, argmin_of, argmin_rows, at_least_public,
-    carry_save, ceil_log2, clamp, clamp_public, equal, equal_public, from_public, group_sum,
-    in_range_public, is_negative, is_zero, less, less_public, look_up, look_up_number, max, max_of,
-    max_rows, min, min_of, min_rows, multiply, numbers, one_hot, or_all, select, signed_order,
-    subtract, sum_of, suppress, to_bits, to_num, top_of_sum,
-};
+pub use operators::*;
 pub use query::{Parties, circuit, decode, inputs};
 pub use tidy::tidy;

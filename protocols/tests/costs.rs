@@ -162,3 +162,29 @@ fn a_choice_of_numbers_on_rep3_takes_3_rounds() {
     assert_eq!(choice.rounds, 3);
     assert_eq!(choice.sent, [24.0, 16.0, 16.0]);
 }
+
+#[test]
+fn divisions_cost_what_they_say() {
+    for (w, most_rounds, most_ands) in [(64, 16, 2300), (32, 13, 750)] {
+        for d in [3, 7, 10, 100, 641, 1000, 12345, 86_400, 0x7fff_ffff] {
+            let circuit = over_planes(1, w, 1, |b, x| ops::divide_public(b, &x[0], d));
+            let (rounds, ands) = cost(&tidy(&circuit));
+            assert!(rounds <= most_rounds && ands <= most_ands, "{w} by {d}: {rounds}, {ands}");
+        }
+    }
+    for w in [1, 2, 5, 16, 33, 64] {
+        let circuit = over_planes(2, w, 1, |b, x| {
+            let divided = ops::divide(b, &x[0], &x[1]);
+            [divided.quotient, divided.remainder].concat()
+        });
+        let (rounds, ands) = cost(&tidy(&circuit));
+        let step = 1 + ceil_log2(w + 1);
+        assert!(rounds <= w * step + ceil_log2(w), "divide {w}: {rounds}");
+        assert!(ands <= 3 * w * w, "divide {w}: {ands}");
+    }
+    let third = price(EngineKind::Rep3, |b, rows| {
+        let x: Num = b.random(rows);
+        numbers::divide_public(b, x, 10, 31).into()
+    });
+    assert!(third.rounds <= 7);
+}

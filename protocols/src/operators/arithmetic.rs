@@ -123,7 +123,11 @@ pub(crate) fn sum_planes(
 }
 
 /// The needed planes of a sum; the outer `None` is "not asked for", the inner a public zero.
-fn total(b: &mut Builder, mut addends: Vec<Vec<Plane>>, needed: &[bool]) -> Vec<Option<Plane>> {
+pub(super) fn total(
+    b: &mut Builder,
+    mut addends: Vec<Vec<Plane>>,
+    needed: &[bool],
+) -> Vec<Option<Plane>> {
     assert!(!addends.is_empty(), "sum of nothing");
     let width = needed.iter().rposition(|&n| n).map_or(0, |top| top + 1);
     for planes in &mut addends {

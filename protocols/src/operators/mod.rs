@@ -9,6 +9,7 @@ mod arithmetic;
 mod category;
 mod compare;
 mod convert;
+mod division;
 mod extreme;
 mod group;
 mod logic;
@@ -25,6 +26,9 @@ pub use compare::{
 };
 pub(crate) use convert::addend_planes;
 pub use convert::{from_public, is_zero, to_bits, to_num};
+pub use division::{
+    Quotient, divide, divide_public, divide_public_signed, shift_right, shift_right_signed,
+};
 pub use extreme::{
     Found, argmax_of, argmax_rows, argmin_of, argmin_rows, clamp, clamp_public, max_of, max_rows,
     min_of, min_rows,

@@ -1,4 +1,5 @@
-//! Comparisons of numbers (columns in Z_2^64) rather than of bit planes, and choices between them.
+//! Operators on numbers (columns in Z_2^64) rather than on bit planes: comparisons, choices, shifts
+//! and divisions.
 //!
 //! A difference of numbers is local, and so is one with a public number: where it fits `width` bits
 //! in two's complement, its sign decides which is the smaller. Each function takes the `width` that
@@ -10,6 +11,8 @@
 //! there anyway, [`less_public`](super::less_public) on them is cheaper.
 
 use tacit_mpc::{Bit, Builder, Num};
+
+use super::division::Reciprocal;
 
 /// `x < 0` for `-2^(w-1) <= x < 2^(w-1)`: bit `w - 1` of `x`.
 ///
@@ -103,4 +106,74 @@ pub fn select_all(b: &mut Builder, c: Bit, pairs: &[(Num, Num)]) -> Vec<Num> {
 pub fn suppress(b: &mut Builder, shown: Bit, x: Num) -> Num {
     let shown = b.to_num(&[shown]);
     b.mul(shown, x)
+}
+
+/// `floor(x / 2^by)` for `0 <= x < 2^w`: exact. Cost of the conversions to `w` bits and back from
+/// `w - by`.
+///
+/// # Panics
+/// If `width` is not 1 to 64.
+pub fn shift_right(b: &mut Builder, x: Num, by: usize, width: usize) -> Num {
+    let planes = b.to_bits(x, width);
+    match planes.get(by..) {
+        Some(kept) if !kept.is_empty() => b.to_num(kept),
+        _ => b.constant(0, b.rows(x)),
+    }
+}
+
+/// `floor(x / 2^by)` for `-2^(w-1) <= x < 2^(w-1)`, towards minus infinity: exact. Cost of
+/// [`shift_right`].
+///
+/// # Panics
+/// If `width` is not 1 to 64.
+pub fn shift_right_signed(b: &mut Builder, x: Num, by: usize, width: usize) -> Num {
+    // Shifting by all bits but the sign leaves the sign.
+    let by = by.min(width - 1);
+    let rows = b.rows(x);
+    let half = b.constant(1 << (width - 1), rows);
+    let raised = b.add(x, half);
+    let shifted = shift_right(b, raised, by, width);
+    let half = b.constant(1 << (width - 1 - by), rows);
+    b.sub(shifted, half)
+}
+
+/// The `w` planes of `floor(x / d)` for a public `d` and `0 <= x < 2^w`: exact.
+///
+/// Where the product of `x` and the reciprocal fits 64 bits, which it does up to 31 bits, the product
+/// is local and what is left is one conversion of at most `2 w + 2` bits; for more, a conversion of
+/// `w` bits and [`divide_public`](super::divide_public).
+///
+/// # Panics
+/// If `d` is 0 or `width` is not 1 to 64.
+pub fn divide_public(b: &mut Builder, x: Num, d: u64, width: usize) -> Vec<Bit> {
+    assert!(d > 0, "division by zero");
+    let most = u64::MAX >> (64 - width);
+    if d.is_power_of_two() || most / d < 2 {
+        let planes = b.to_bits(x, width);
+        return super::divide_public(b, &planes, d);
+    }
+    let by = Reciprocal::of(d, width);
+    let bits = by.shift + by.quotient;
+    let (Ok(factor), true) = (u64::try_from(by.factor), bits <= 64) else {
+        let planes = b.to_bits(x, width);
+        return super::divide_public(b, &planes, d);
+    };
+    let product = b.scale(x, factor);
+    let mut planes = b.to_bits(product, bits).split_off(by.shift);
+    let rows = b.rows(x);
+    while planes.len() < width {
+        planes.push(b.constant(0, rows));
+    }
+    planes
+}
+
+/// The `w` planes of `floor(x / d)`, towards minus infinity, for a public `d` and
+/// `-2^(w-1) <= x < 2^(w-1)`: exact. A conversion of `w` bits and
+/// [`divide_public_signed`](super::divide_public_signed).
+///
+/// # Panics
+/// If `d` is 0 or `width` is not 1 to 64.
+pub fn divide_public_signed(b: &mut Builder, x: Num, d: u64, width: usize) -> Vec<Bit> {
+    let planes = b.to_bits(x, width);
+    super::divide_public_signed(b, &planes, d)
 }
