@@ -9,8 +9,8 @@ pub struct Comparison {
     pub name: String,
     /// Online seconds of the first and of the second.
     pub seconds: [f64; 2],
-    /// Time of the second over that of the first: median over median, then the smallest and the
-    /// largest that the repetitions allow.
+    /// Speed of the second over that of the first, 2 is twice as fast: by the medians of their
+    /// times, then the smallest and the largest that the repetitions allow.
     pub ratio: [f64; 3],
     /// Bytes that the busiest party sends online, of both.
     pub bytes: [u64; 2],
@@ -66,7 +66,7 @@ fn pair(a: &Record, b: &Record) -> Comparison {
     Comparison {
         name: a.name.clone(),
         seconds: [x.median, y.median],
-        ratio: [y.median / x.median, y.min / x.max, y.max / x.min],
+        ratio: [x.median / y.median, x.min / y.max, x.max / y.min],
         bytes: [a.busiest(), b.busiest()],
         rounds: [a.online.rounds, b.online.rounds],
         caution,

@@ -1,18 +1,6 @@
 //! The record of a measurement: one JSON document, complete by itself.
 //!
-//! | field | what |
-//! | --- | --- |
-//! | `schema` | version of this layout: [`SCHEMA`] |
-//! | `name` | `ENGINE/TASK/N/LINK`; the engine is `additive+dealer` where triples come from a dealer |
-//! | `task`, `about`, `n`, `depth` | what was done: `n` rows, `depth` times one after the other |
-//! | `engine`, `parties`, `adversary`, `security_bits`, `triples` | against whom it is secure, and what it takes for granted |
-//! | `link` | what carried the frames; `simulated` links say so |
-//! | `setup` | the first round: the party that asks shares its inputs and, where triples are dealt, all of them travel |
-//! | `online` | everything after it, openings included |
-//! | `opening_rounds` | how many of the online rounds only open |
-//! | `peak_bytes` | most bytes of columns and frames alive at one compute party, billed and as run |
-//! | `references`, `limit` | what this machine can do at best, measured in the same run |
-//! | `build`, `machine` | what ran, and where |
+//! Every field, with its unit, is in `benches/RECORD.md`.
 //!
 //! Times are in seconds of the slowest compute party, bytes are payload sent. A record whose values
 //! were not those of plain Rust, or whose ledger was not its bill, is never written.
@@ -300,5 +288,81 @@ impl Record {
         }
         records.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(records)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::Value;
+    use tacit_mpc::EngineKind;
+
+    use super::*;
+    use crate::{References, Setting, Work};
+
+    const PAGE: &str = include_str!("../../RECORD.md");
+
+    fn record(engine: EngineKind, link: &str) -> Record {
+        let references = References { aes: 1e9, copy: 1e9, transfer: 1e9, round: 1e-4, parties: 3 };
+        let (work, link) = (Work::named("mul").unwrap(), link.parse().unwrap());
+        let setting = Setting { work, n: 10, engine, parties: 3, link, repeat: 1, time: None };
+        setting.measure(&references).unwrap()
+    }
+
+    fn paths(value: &Value, path: &str, all: &mut BTreeSet<String>) {
+        match value {
+            Value::Object(fields) => {
+                for (name, value) in fields {
+                    let dot = if path.is_empty() { "" } else { "." };
+                    paths(value, &format!("{path}{dot}{name}"), all);
+                }
+            }
+            Value::Array(items) if items.iter().any(Value::is_object) => {
+                items.iter().for_each(|item| paths(item, &format!("{path}[]"), all));
+            }
+            _ => {
+                all.insert(path.to_owned());
+            }
+        }
+    }
+
+    #[test]
+    fn every_field_of_a_record_is_documented_and_nothing_else() {
+        let mut written = BTreeSet::new();
+        for (engine, link) in [
+            (EngineKind::Rep3, "memory"),
+            (EngineKind::Additive, "wan"),
+            (EngineKind::Clear, "quic"),
+        ] {
+            let value = serde_json::to_value(record(engine, link)).unwrap();
+            paths(&value, "", &mut written);
+        }
+        let rows = PAGE.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+        let documented: BTreeSet<String> = rows.map(str::to_owned).collect();
+        // A record without a limit has a null in its place.
+        written.remove("limit");
+        assert_eq!(written, documented);
+        assert!(PAGE.contains(&format!("**schema {SCHEMA}**")));
+    }
+
+    #[test]
+    fn what_is_no_record_of_this_schema_is_refused_with_the_file_and_the_reason() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = record(EngineKind::Rep3, "memory").write(folder.path()).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let here = format!("\"schema\": {SCHEMA},");
+        let refused = |text: &str, why: &[&str]| {
+            std::fs::write(&path, text).unwrap();
+            let error = Record::read_all(folder.path()).unwrap_err().to_string();
+            assert!(error.contains("rep3_mul_10_memory.json"), "{error}");
+            assert!(why.iter().all(|why| error.contains(why)), "{error}");
+        };
+        let now = format!("schema {SCHEMA}");
+        refused(&text.replacen(&here, "\"schema\": 1,", 1), &["schema 1", &now, "again"]);
+        refused(&text.replacen(&here, "\"schema\": 99,", 1), &["schema 99", &now]);
+        refused(&text.replacen(&here, "", 1), &["no schema"]);
+        refused(&text.replacen("\"n\":", "\"rows\":", 1), &["rows"]);
+        refused(&text[..text.len() / 2], &["no JSON"]);
     }
 }

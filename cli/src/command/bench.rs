@@ -19,6 +19,19 @@ use crate::{
 /// Repetitions unless told otherwise.
 const REPEAT: usize = 5;
 
+const COMPARE_HELP: &str = "\
+The ratio is the speed of B over that of A, by the medians of their times: 2 is twice as fast. The
+range is what the repetitions allow: the fastest of B beside the slowest of A, and the reverse.
+A caution says what makes two records hard to compare (another machine, build, or other references).
+Records that only one side has are named and not compared.
+
+Exit codes: 0 compared; 1 with --fail-below, if a ratio is below it; 2 wrong use; 4 no records, a
+record of another schema version, or no record that both sides have.
+
+Examples:
+  tacit bench compare before/ after/
+  tacit bench compare before/ after/ --fail-below 0.9      (for a build server: no more than 10 % slower)";
+
 /// The commands.
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
@@ -40,7 +53,8 @@ pub enum Command {
     Run(Run),
     /// Write the circuit of AES-128 in Bristol Fashion
     Circuit(Circuit),
-    /// Set two folders (or files) of records beside each other: times of B over those of A
+    /// Set two folders (or files) of records beside each other
+    #[command(after_help = COMPARE_HELP)]
     Compare(Compare),
     /// Draw a folder of records: a page, Markdown or CSV
     Report(Report),
@@ -105,6 +119,9 @@ pub struct Compare {
     /// Records to set beside them
     #[arg(value_name = "B")]
     second: PathBuf,
+    /// Exit with 1 if B has less than this part of the speed of A in any record
+    #[arg(long, value_name = "RATIO", value_parser = part)]
+    fail_below: Option<f64>,
 }
 
 /// Arguments of `tacit bench report`.
@@ -178,6 +195,12 @@ fn minutes(text: &str) -> Result<Duration, String> {
     minutes
         .map(|minutes| Duration::from_secs_f64(60.0 * minutes))
         .ok_or_else(|| "not a number of minutes; write 10 or 0.5".into())
+}
+
+/// A part such as 0.9.
+fn part(text: &str) -> Result<f64, String> {
+    let part = text.parse::<f64>().ok().filter(|part| *part > 0.0 && part.is_finite());
+    part.ok_or_else(|| "not a ratio; write 0.9".into())
 }
 
 fn list(context: &Context) -> Result<()> {
@@ -314,8 +337,17 @@ fn compare(arguments: &Compare, context: &Context) -> Result<()> {
     let read = |path: &Path| Record::read_all(path).map_err(failure);
     let (first, second) = (read(&arguments.first)?, read(&arguments.second)?);
     let pairs = tacit_bench::compare(&first, &second).map_err(failure)?;
+    let alone = |name: &str, own: &[Record]| {
+        let lack = own.iter().filter(|record| pairs.iter().all(|pair| pair.name != record.name));
+        let lack: Vec<&str> = lack.map(|record| record.name.as_str()).collect();
+        if !lack.is_empty() {
+            context.note(&format!("only in {name}: {}", lack.join(", ")));
+        }
+    };
+    alone("A", &first);
+    alone("B", &second);
     context.write(|out| {
-        writeln!(out, "{:<44} {:>11} {:>11}  ratio (range)", "record", "A", "B")?;
+        writeln!(out, "{:<44} {:>11} {:>11}  speed of B over A (range)", "record", "A", "B")?;
         for pair in &pairs {
             let [ratio, low, high] = pair.ratio;
             let [a, b] = pair.seconds;
@@ -336,7 +368,16 @@ fn compare(arguments: &Compare, context: &Context) -> Result<()> {
             }
         }
         Ok(())
-    })
+    })?;
+    let Some(least) = arguments.fail_below else { return Ok(()) };
+    let slow: Vec<&str> =
+        pairs.iter().filter(|pair| pair.ratio[0] < least).map(|pair| pair.name.as_str()).collect();
+    if slow.is_empty() {
+        return Ok(());
+    }
+    let message = format!("below {least} of the speed of A: {}", slow.join(", "));
+    Err(Failure::new(Exit::Differs, "slower", message)
+        .help("look at the cautions and the ranges, then measure both again on an idle machine"))
 }
 
 fn report(arguments: &Report, context: &Context) -> Result<()> {
