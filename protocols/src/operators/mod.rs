@@ -15,6 +15,7 @@ mod group;
 mod logic;
 pub mod numbers;
 mod prefix;
+mod segment;
 
 pub use aes::aes128;
 pub use arithmetic::{add, carry_save, multiply, subtract, sum_of, top_of_sum};
@@ -33,8 +34,12 @@ pub use extreme::{
     Found, argmax_of, argmax_rows, argmin_of, argmin_rows, clamp, clamp_public, max_of, max_rows,
     min_of, min_rows,
 };
-pub use group::group_sum;
+pub use group::{count_by_key, count_rows, group_sum, sum_by_key};
 pub use logic::{and_all, or_all, select, suppress};
+pub use segment::{
+    segment_ends, segment_starts, segmented_count, segmented_first, segmented_max, segmented_min,
+    segmented_sum, segmented_sums,
+};
 
 /// Smallest `k` with `2^k >= n`: the depth of a tree over `n` leaves. 0 for 0 and 1.
 pub fn ceil_log2(n: usize) -> usize {
