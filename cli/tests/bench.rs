@@ -99,3 +99,22 @@ fn the_circuit_of_aes_is_written_and_runs_from_its_file() {
         assert!(said.contains(&format!("rep3/circuit-aes-{form}/3/memory")), "{said}");
     }
 }
+
+#[test]
+fn a_circuit_file_that_is_none_is_refused_with_its_name_and_line() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("broken.txt");
+    let run = ["bench", "run", "--circuit", path(&file)];
+    fails(4, "file", run);
+    let due: [(&[u8], &str); 4] = [
+        (b"2 4\n1 1 1\n\n2 1 0 1 2 XOR\n", "1 of 2 gates"),
+        (b"1 3\n1 1 1\n\n2 1 0 7 2 XOR\n", "line 4: wire 7 is used before"),
+        (b"9 999999999999\n1 1 1\n\n2 1 0 1 2 XOR\n", "too many"),
+        (b"\xff\xfe\0", "UTF-8"),
+    ];
+    for (bytes, why) in due {
+        fs::write(&file, bytes).unwrap();
+        let said = fails(4, "file", run);
+        assert!(said.contains("broken.txt") && said.contains(why), "{said}");
+    }
+}

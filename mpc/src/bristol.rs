@@ -44,8 +44,10 @@ pub struct Bristol {
     gates: Vec<Gate>,
 }
 
+/// Line 0 is the whole file.
 fn wrong(line: usize, what: impl Into<String>) -> Error {
-    Error::Input(format!("Bristol Fashion, line {line}: {}", what.into()))
+    let place = if line == 0 { String::new() } else { format!(", line {line}") };
+    Error::Input(format!("Bristol Fashion{place}: {}", what.into()))
 }
 
 fn numbers(line: usize, text: &str) -> Result<Vec<usize>> {
@@ -101,10 +103,16 @@ impl Bristol {
         if total(&outputs).is_none_or(|n| n > wires) {
             return Err(wrong(at, "there are more outputs than wires"));
         }
+        if entered == 0 || total(&outputs) == Some(0) {
+            return Err(wrong(at, "there is no bit that goes in, or none that comes out"));
+        }
         let mut set = vec![false; wires];
         set[..entered].fill(true);
         let mut gates = Vec::with_capacity(count);
-        for (at, line) in lines.by_ref().take(count) {
+        for done in 0..count {
+            let Some((at, line)) = lines.next() else {
+                return Err(wrong(0, format!("the file ends after {done} of {count} gates")));
+            };
             gate(at, line, &mut set, &mut gates)?;
         }
         if let Some((at, _)) = lines.next() {
@@ -374,24 +382,60 @@ mod tests {
     }
 
     #[test]
-    fn files_that_contradict_themselves_are_refused() {
-        for text in [
-            "",
-            "1",
-            "1 3",
-            "1 99999999999\n1 1\n1 1\n\n1 1 0 1 INV\n",
-            "1 3\n1 2\n1 1\n\n2 1 0 5 2 XOR\n",
-            "1 3\n1 2\n1 1\n\n2 1 0 2 2 XOR\n",
-            "1 3\n1 2\n1 1\n\n2 1 0 1 1 XOR\n",
-            "1 3\n1 2\n1 1\n\n2 1 0 1 2 NOR\n",
-            "1 3\n1 2\n1 1\n\n3 1 0 1 2 XOR\n",
-            "2 4\n1 2\n1 1\n\n2 1 0 1 2 XOR\n",
-            "1 3\n1 2\n1 1\n\n2 1 0 1 2 XOR\n2 1 0 1 2 XOR\n",
-            "1 3\n1 2\n1 9\n\n2 1 0 1 2 XOR\n",
-            "1 3\n3 2\n1 1\n\n2 1 0 1 2 XOR\n",
-            "1 2\n18446744073709551615 18446744073709551615 1\n\n1 1 0 1 INV\n",
+    fn files_that_contradict_themselves_are_refused_with_the_line_and_the_reason() {
+        let most = "18446744073709551615";
+        let old = "1 3\n1 1 1\n\n2 1 0 1 2 XOR\n";
+        let new = "1 3\n1 2\n1 1\n\n2 1 0 1 2 XOR\n";
+        assert!(Bristol::parse(old).is_ok() && Bristol::parse(new).is_ok());
+        let gate = "2 1 0 1 2 XOR";
+        let both = |from: &str, to: &str| [old.replace(from, to), new.replace(from, to)];
+        for (texts, why) in [
+            // Cut.
+            (["1 3\n"; 2].map(str::to_owned), "ends too early"),
+            (both(gate, ""), "ends"),
+            (both("1 3\n", "2 4\n"), "1 of 2 gates"),
+            (both("1 3\n", "1\n"), "line 1: the numbers of gates and wires"),
+            // More than any machine has.
+            (
+                both("1 3\n", "1 99999999999\n"),
+                "line 1: 1 gates and 99999999999 wires are too many",
+            ),
+            (both("1 3\n", &format!("{most} {most}\n")), "too many"),
+            (both("1 3\n", "1 99999999999999999999999\n"), "not a number"),
+            (both("1 3\n", "3 3\n"), "of 3 gates"),
+            // Wires.
+            (both(gate, "2 1 0 5 2 XOR"), "wire 5 is used before"),
+            (both(gate, "2 1 0 2 2 XOR"), "wire 2 is used before"),
+            (both(gate, &format!("2 1 0 {most} 2 XOR")), "is used before"),
+            (both(gate, "2 1 0 1 1 XOR"), "wire 1 cannot be set"),
+            (both(gate, "2 1 0 1 3 XOR"), "wire 3 cannot be set"),
+            (both("1 3\n", "1 4\n"), "wire 3 is never set"),
+            // Gates.
+            (both(gate, "2 1 0 1 2 NOR"), "no gate NOR"),
+            (both(gate, "1 1 0 2 AND"), "no gate AND of this shape"),
+            (both(gate, "3 1 0 1 2 XOR"), "other wires than the gate says"),
+            (both(gate, &format!("{most} 1 0 1 2 XOR")), "other wires"),
+            (both(gate, "2 1 0 x 2 XOR"), "\"x\" is not a number"),
+            (both(gate, "2 1 0 1 2 XOR\n2 1 0 1 2 XOR"), "more than 1 gates"),
+            (both(gate, "1 1 2 2 EQ"), "no gate EQ"),
+            // Inputs and outputs.
+            ([old.replace("1 1 1\n", "3 2 1\n"), new.replace("1 2\n", "1 9\n")], "more inputs"),
+            ([old.replace("1 1 1\n", "1 1 9\n"), new.replace("1 1\n", "1 9\n")], "more outputs"),
+            ([old.replace("1 1 1\n", "0 0 1\n"), new.replace("1 2\n", "0\n")], "goes in"),
+            ([old.replace("1 1 1\n", "1 1 0\n"), new.replace("1 1\n", "0\n")], "comes out"),
+            (
+                [
+                    old.replace("1 1 1\n", &format!("{most} {most} 1\n")),
+                    new.replace("1 2\n", &format!("2 {most} {most}\n")),
+                ],
+                "more inputs",
+            ),
+            ([old.replace("1 1 1\n", "1 1\n"), new.replace("1 2\n", "3 2\n")], "due"),
         ] {
-            assert!(Bristol::parse(text).is_err(), "{text:?}");
+            for text in texts {
+                let error = Bristol::parse(&text).unwrap_err().to_string();
+                assert!(error.contains(why), "{text:?}: {error}, not {why}");
+            }
         }
     }
 

@@ -319,7 +319,9 @@ mod tests {
                 }
             }
             Value::Array(items) if items.iter().any(Value::is_object) => {
-                items.iter().for_each(|item| paths(item, &format!("{path}[]"), all));
+                for item in items {
+                    paths(item, &format!("{path}[]"), all);
+                }
             }
             _ => {
                 all.insert(path.to_owned());

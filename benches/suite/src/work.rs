@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// The largest circuit file that is read, in bytes.
-const LARGEST: u64 = 1 << 30;
+const LARGEST: u64 = 1 << 28;
 
 /// Rows of a column can be numbered by 32 bits.
 const MOST_ROWS: usize = 1 << 32;

@@ -170,6 +170,7 @@ fn failure(error: tacit_bench::Error) -> Failure {
     use tacit_bench::Error;
     match error {
         Error::Unknown { .. } | Error::Size { .. } => Failure::new(Exit::Usage, "usage", error),
+        Error::File { .. } => Failure::setup("file", error),
         Error::Memory { .. } => Failure::setup("memory", error),
         Error::Wrong { .. } | Error::Ledger { .. } => {
             Failure::new(Exit::Differs, "wrong_result", error)
