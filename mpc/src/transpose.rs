@@ -110,10 +110,22 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::Column;
+    use crate::{Builder, Column, Handle, Num, Op};
 
     fn bits(rows: &[bool]) -> Vec<u64> {
         Column::bits(rows.iter().copied()).words().to_vec()
+    }
+
+    #[test]
+    fn a_matrix_of_broken_rows_is_refused() {
+        for (rows, columns, fits) in
+            [(6, 2, true), (6, 6, true), (0, 4, true), (5, 2, false), (4, 8, false), (4, 0, false)]
+        {
+            let mut b = Builder::new();
+            let x: Num = b.enter(0, rows);
+            let made = b.finish().push(Op::Transpose { columns }, &[x.id()]);
+            assert_eq!(made.is_ok(), fits, "{rows} rows, {columns} columns");
+        }
     }
 
     proptest! {

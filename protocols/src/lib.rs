@@ -27,6 +27,30 @@
 //! assert!(circuit.instructions().iter().all(|i| !i.op.is_macro()));
 //! ```
 //!
+//! # Families
+//!
+//! | what | of bit planes | of numbers |
+//! | --- | --- | --- |
+//! | arithmetic | [`add`], [`subtract`], [`multiply`], [`sum_of`], [`carry_save`] | `Builder` |
+//! | comparison | [`less`], [`equal`], [`less_public`], [`equal_public`], [`in_range_public`] | [`numbers::less`], [`numbers::equal`] |
+//! | extremes and bounds | [`min`], [`argmin_of`], [`argmin_rows`], [`clamp`], [`clamp_public`] | [`numbers::min`] |
+//! | choice | [`select`], [`suppress`] | [`numbers::select`], [`numbers::suppress`] |
+//! | categories and tables | [`one_hot`], [`look_up`] | [`look_up_number`] |
+//! | shifts and division | [`shift_right`], [`divide_public`], [`divide`] | [`numbers::shift_right`], [`numbers::divide_public`] |
+//! | conversion | [`to_num`] | [`to_bits`], [`is_zero`] |
+//! | within segments | [`segment_starts`], [`segmented_max`], [`segmented_first`] | [`segmented_sum`], [`segmented_count`] |
+//! | by group | [`count_rows`] | [`group_sum`] (public), [`sum_by_key`], [`count_by_key`] (secret) |
+//!
+//! What some of them cost on `rep3`, in rounds and in bytes that a party sends per row on average:
+//!
+//! | operator | rounds | bytes |
+//! | --- | --- | --- |
+//! | [`numbers::is_negative`], 64 bits | 7 | 17.7 |
+//! | [`numbers::is_zero`], 64 bits | 7 | 10.5 |
+//! | [`less`], 20 bits | 5 | 4.4 |
+//! | [`numbers::divide_public`], 31 bits | 7 | 31 |
+//! | [`numbers::select`] | 3 | 18.7 |
+//!
 //! # Lowering
 //!
 //! [`lower`] rewrites macro instructions (`ToBits`, `ToNum`, `IsZero`, `Less`,

@@ -188,3 +188,37 @@ fn divisions_cost_what_they_say() {
     });
     assert!(third.rounds <= 7);
 }
+
+#[test]
+fn the_costs_in_the_overview_are_true() {
+    let average = |build: &dyn Fn(&mut Builder, usize) -> common::family::Value| {
+        let price = price(EngineKind::Rep3, build);
+        (price.rounds, (price.sent.iter().sum::<f64>() / 3.0 * 10.0).round() / 10.0)
+    };
+    let number = |b: &mut Builder, rows: usize| -> Num { b.random(rows) };
+    let sign = average(&|b, rows| {
+        let x = number(b, rows);
+        numbers::is_negative(b, x, 64).into()
+    });
+    assert_eq!(sign, (7, 17.7));
+    let zero = average(&|b, rows| {
+        let x = number(b, rows);
+        numbers::is_zero(b, x, 64).into()
+    });
+    assert_eq!(zero, (7, 10.5));
+    let less = average(&|b, rows| {
+        let (x, y) = (bits(b, 20, rows), bits(b, 20, rows));
+        ops::less(b, &x, &y).into()
+    });
+    assert_eq!(less, (5, 4.4));
+    let tenth = average(&|b, rows| {
+        let x = number(b, rows);
+        numbers::divide_public(b, x, 10, 31).into()
+    });
+    assert_eq!(tenth, (7, 31.0));
+    let choice = average(&|b, rows| {
+        let (c, x, y) = (b.random(rows), number(b, rows), number(b, rows));
+        numbers::select(b, c, x, y).into()
+    });
+    assert_eq!(choice, (3, 18.7));
+}

@@ -71,6 +71,14 @@ fn by_secret(b: &mut Builder, given: &[Value]) -> Vec<Value> {
     vec![divided.quotient.into(), divided.remainder.into()]
 }
 
+/// The same of numbers.
+fn by_secret_number(width: usize) -> impl Fn(&mut Builder, &[Value]) -> Vec<Value> {
+    move |b, given| {
+        let divided = numbers::divide(b, given[0].num(), given[1].num(), width);
+        vec![divided.quotient.into(), divided.remainder.into()]
+    }
+}
+
 fn by_secret_due(width: usize, x: &[Vec<u64>]) -> Vec<Vec<u64>> {
     let pairs = || x[0].iter().zip(&x[1]);
     vec![
@@ -135,6 +143,8 @@ proptest! {
         x[1].iter_mut().enumerate().for_each(|(i, y)| *y >>= i % width);
         let given: Vec<Given> = x.iter().map(|x| Given::Bits(width, x.clone())).collect();
         on_engines(&given, &by_secret_due(width, &x), by_secret);
+        let given: Vec<Given> = x.iter().map(|x| Given::Num(x.clone())).collect();
+        on_clear(&given, &by_secret_due(width, &x), by_secret_number(width));
     }
 }
 

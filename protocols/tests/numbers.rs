@@ -22,7 +22,9 @@ fn comparisons(width: usize, c: u64) -> impl Fn(&mut Builder, &[Value]) -> Vec<V
             numbers::is_zero(b, x, width - 1),
         ]
         .map(Value::from)
-        .to_vec()
+        .into_iter()
+        .chain([numbers::min(b, x, y, width).into(), numbers::max(b, x, y, width).into()])
+        .collect()
     }
 }
 
@@ -37,6 +39,8 @@ fn expected(x: &[Vec<u64>], c: u64) -> Vec<Vec<u64>> {
         of(|x, y, _| x == y),
         of(|x, _, c| x == c),
         of(|x, _, _| x == 0),
+        x[0].iter().zip(&x[1]).map(|(x, y)| *x.min(y)).collect(),
+        x[0].iter().zip(&x[1]).map(|(x, y)| *x.max(y)).collect(),
     ]
 }
 

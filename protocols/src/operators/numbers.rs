@@ -12,6 +12,7 @@
 
 use tacit_mpc::{Bit, Builder, Num};
 
+use super::Quotient;
 use super::division::Reciprocal;
 
 /// `x < 0` for `-2^(w-1) <= x < 2^(w-1)`: bit `w - 1` of `x`.
@@ -106,6 +107,34 @@ pub fn select_all(b: &mut Builder, c: Bit, pairs: &[(Num, Num)]) -> Vec<Num> {
 pub fn suppress(b: &mut Builder, shown: Bit, x: Num) -> Num {
     let shown = b.to_num(&[shown]);
     b.mul(shown, x)
+}
+
+/// The smaller, for `-2^(w-1) <= x - y < 2^(w-1)`. Cost of [`less`] and then [`select`].
+///
+/// # Panics
+/// If `width` is not 1 to 64, or the columns differ in rows.
+pub fn min(b: &mut Builder, x: Num, y: Num, width: usize) -> Num {
+    let smaller = less(b, x, y, width);
+    select(b, smaller, x, y)
+}
+
+/// The larger, for `-2^(w-1) <= x - y < 2^(w-1)`. Cost of [`min`].
+///
+/// # Panics
+/// If `width` is not 1 to 64, or the columns differ in rows.
+pub fn max(b: &mut Builder, x: Num, y: Num, width: usize) -> Num {
+    let smaller = less(b, x, y, width);
+    select(b, smaller, y, x)
+}
+
+/// The planes of `floor(x / y)` and of the remainder for `0 <= x, y < 2^w`: the conversions to `w`
+/// bits and [`divide`](super::divide), which says what a division by zero gives.
+///
+/// # Panics
+/// If `width` is not 1 to 64, or the columns differ in rows.
+pub fn divide(b: &mut Builder, x: Num, y: Num, width: usize) -> Quotient {
+    let (x, y) = (b.to_bits(x, width), b.to_bits(y, width));
+    super::divide(b, &x, &y)
 }
 
 /// `floor(x / 2^by)` for `0 <= x < 2^w`: exact. Cost of the conversions to `w` bits and back from
