@@ -2,9 +2,14 @@
 
 mod support;
 
-use std::fs;
+use std::{
+    fs,
+    net::UdpSocket,
+    path::PathBuf,
+    process::{Output, Stdio},
+};
 
-use support::{both, fails, ok, path, run, text};
+use support::{both, fails, failure, ok, path, run, tacit, text};
 
 #[test]
 fn a_report_shows_every_figure_to_reach_and_a_comparison_ends_with_its_code() {
@@ -117,4 +122,98 @@ fn a_circuit_file_that_is_none_is_refused_with_its_name_and_line() {
         let said = fails(4, "file", run);
         assert!(said.contains("broken.txt") && said.contains(why), "{said}");
     }
+}
+
+/// A file of three parties on loopback whose keys lie beside it.
+fn peers(home: &tempfile::TempDir) -> PathBuf {
+    let sockets: Vec<UdpSocket> = (0..3).map(|_| UdpSocket::bind("127.0.0.1:0").unwrap()).collect();
+    let mut text = String::new();
+    for (name, socket) in ["a", "b", "c"].iter().zip(&sockets) {
+        let key = ok(["key", "new", path(&home.path().join(format!("{name}.key")))]);
+        let (key, address) = (key.trim(), socket.local_addr().unwrap());
+        text +=
+            &format!("[[party]]\nname = \"{name}\"\nkey = \"{key}\"\naddress = \"{address}\"\n");
+    }
+    let file = home.path().join("peers.toml");
+    fs::write(&file, text).unwrap();
+    file
+}
+
+/// All three run `tacit bench run` with these arguments each.
+fn together(home: &tempfile::TempDir, arguments: [&[&str]; 3]) -> Vec<Output> {
+    let file = peers(home);
+    let start = |(name, arguments): (&str, &[&str])| {
+        let key = home.path().join(format!("{name}.key"));
+        let out = home.path().join(format!("out-{name}"));
+        let who = ["--peers", path(&file), "--as", name, "--key", path(&key), "--out", path(&out)];
+        let mut command = tacit();
+        command.args(["--json", "bench", "run"]).args(arguments).args(who);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let processes: Vec<_> = ["a", "b", "c"].into_iter().zip(arguments).map(start).collect();
+    processes.into_iter().map(|process| process.wait_with_output().unwrap()).collect()
+}
+
+#[test]
+fn parties_in_processes_of_their_own_measure_together_and_all_get_the_record() {
+    let home = tempfile::tempdir().unwrap();
+    let arguments = ["mul", "round", "--n", "100", "--repeat", "2"];
+    for output in together(&home, [&arguments; 3]) {
+        assert!(output.status.success(), "{}", both(&output));
+        assert!(text(&output.stdout).contains("rep3/mul/100/quic-apart"), "{}", both(&output));
+    }
+    for name in ["a", "b", "c"] {
+        let record = home.path().join(format!("out-{name}/rep3_mul_100_quic-apart.json"));
+        let record: serde_json::Value =
+            serde_json::from_str(&fs::read_to_string(record).unwrap()).unwrap();
+        assert_eq!(record["online"]["seconds"]["repetitions"], 2);
+        assert!(record["peers"][0].as_str().unwrap().starts_with("a 127.0.0.1:"));
+    }
+}
+
+#[test]
+fn parties_with_other_parameters_end_with_what_differs_and_both_sides() {
+    let home = tempfile::tempdir().unwrap();
+    let (usual, other) = (["mul", "--n", "100"], ["mul", "--n", "200"]);
+    let outputs = together(&home, [&usual, &usual, &other]);
+    for (output, peer) in outputs.iter().zip(["c", "c", "a"]) {
+        assert_eq!(output.status.code(), Some(4), "{}", both(output));
+        let failure = failure(output);
+        assert_eq!(failure["code"], "config_mismatch", "{failure}");
+        let said = failure["message"].as_str().unwrap();
+        assert!(
+            said.contains("--n") && said.contains("\"100\"") && said.contains("\"200\""),
+            "{said}"
+        );
+        assert!(said.ends_with(&format!("at {peer}")), "{said}");
+    }
+    assert!(!home.path().join("out-a").exists(), "nothing ran");
+}
+
+#[test]
+fn a_party_that_is_not_in_the_file_or_has_another_key_is_refused_at_once() {
+    let home = tempfile::tempdir().unwrap();
+    let file = peers(&home);
+    let (a, b) = (home.path().join("a.key"), home.path().join("b.key"));
+    let with = |name: &'static str, key| {
+        [
+            "bench",
+            "run",
+            "mul",
+            "--n",
+            "1",
+            "--peers",
+            path(&file),
+            "--as",
+            name,
+            "--key",
+            path(key),
+        ]
+        .map(str::to_owned)
+    };
+    let said = fails(4, "peers", with("d", &a));
+    assert!(said.contains("\"d\"") && said.contains("a, b, c"), "{said}");
+    let said = fails(4, "peers", with("a", &b));
+    assert!(said.contains("the key of a"), "{said}");
+    fails(2, "usage", ["bench", "run", "mul", "--peers", path(&file)]);
 }

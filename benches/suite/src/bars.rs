@@ -166,6 +166,9 @@ impl Bar {
 
     /// Whether a record measures this.
     fn fits(&self, record: &Record) -> bool {
+        if record.peers.is_some() {
+            return false;
+        }
         let link = match record.link {
             LinkRecord::Memory => "memory",
             LinkRecord::Quic => "quic",

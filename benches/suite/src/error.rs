@@ -50,6 +50,18 @@ pub enum Error {
         /// Name of the record.
         name: String,
     },
+    /// Parties that are about to measure different things.
+    #[error("{what} differs: {mine:?} here, {theirs:?} at {peer}")]
+    Differs {
+        /// What differs.
+        what: String,
+        /// This side's.
+        mine: String,
+        /// Name of the other party.
+        peer: String,
+        /// The other side's.
+        theirs: String,
+    },
     /// The engine cannot run it, or a run failed.
     #[error(transparent)]
     Engine(#[from] tacit_mpc::Error),

@@ -9,6 +9,7 @@
 //! of them, each with the figures to reach ([`bars`]).
 
 mod aes;
+pub mod apart;
 pub mod bars;
 mod compare;
 mod error;
@@ -23,6 +24,7 @@ mod task;
 mod work;
 
 pub use aes::aes_circuit;
+pub use apart::Apart;
 pub use compare::{Comparison, compare};
 pub use error::{Error, Result};
 pub use link::LinkKind;

@@ -57,7 +57,12 @@ impl References {
         })
     }
 
-    /// As they stand in a record.
+    /// What this machine does without a network: parties on several machines share nothing else.
+    pub fn alone() -> Self {
+        Self { aes: aes(), copy: copy(), transfer: 0.0, round: 0.0, parties: 1 }
+    }
+
+    /// As they stand in a record: those that were measured.
     pub fn list(&self) -> Vec<Reference> {
         let parties = self.parties;
         let entry = |id: &str, name: String, value: f64, unit: &str| Reference {
@@ -66,7 +71,7 @@ impl References {
             value,
             unit: unit.into(),
         };
-        vec![
+        let mut list = vec![
             entry("aes", "AES-128 in counter mode, one thread".into(), self.aes / 1e9, "GB/s"),
             entry("copy", "memory copy, one thread".into(), self.copy / 1e9, "GB/s"),
             entry(
@@ -81,7 +86,9 @@ impl References {
                 self.round * 1e6,
                 "µs",
             ),
-        ]
+        ];
+        list.retain(|reference| reference.value > 0.0);
+        list
     }
 }
 
@@ -127,8 +134,13 @@ pub fn build() -> Build {
     Build {
         version: env!("CARGO_PKG_VERSION").into(),
         profile: if cfg!(debug_assertions) { "debug" } else { "release" }.into(),
-        digest: digest.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}")),
+        digest: hex(&digest),
     }
+}
+
+/// Hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }
 
 /// This machine.

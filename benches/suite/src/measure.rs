@@ -60,7 +60,7 @@ impl Setting {
     fn bill(&self, session: &Session) -> Result<(Circuit, Bill)> {
         let circuit = self.work.circuit(self.n, self.engine, self.parties, session.analyst)?;
         let bill = bill(&circuit, self.engine, &session.roster)?;
-        self.fits(&bill, machine::available_memory())?;
+        self.fits(&bill, self.parties, machine::available_memory())?;
         Ok((circuit, bill))
     }
 
@@ -131,11 +131,11 @@ impl Setting {
         play.all(inputs, memory::mesh(parties, seed), |_| none)
     }
 
-    /// Refuses what the memory cannot hold: columns of all parties, and the inputs with what is
+    /// Refuses what the memory cannot hold: columns of the compute parties that are here, and the inputs with what is
     /// sent of them.
-    fn fits(&self, bill: &Bill, available: Option<u64>) -> Result<()> {
+    pub(crate) fn fits(&self, bill: &Bill, here: usize, available: Option<u64>) -> Result<()> {
         let inputs = 3 * bill.parties.iter().map(|party| party.sent).max().unwrap_or(0);
-        let needed = bill.peak_bytes * self.parties as u64 + inputs;
+        let needed = bill.peak_bytes * here as u64 + inputs;
         match available {
             Some(available) if needed > available => Err(Error::Memory {
                 name: self.name(),
@@ -146,7 +146,8 @@ impl Setting {
         }
     }
 
-    fn record(
+    /// The record of these repetitions.
+    pub(crate) fn record(
         &self,
         circuit: &Circuit,
         roster: &Roster,
@@ -202,6 +203,7 @@ impl Setting {
             references: references.list(),
             build: machine::build(),
             machine: machine::machine(),
+            peers: None,
         })
     }
 
@@ -332,8 +334,10 @@ mod tests {
         let needed = 3 * bill.peak_bytes + 3 * bill.parties[session.analyst].sent;
         // Two operands of three parties, each of two components.
         assert!(needed > 2 * 3 * 2 * 8_000_000, "{needed}");
-        assert!(setting.fits(&bill, Some(needed)).is_ok() && setting.fits(&bill, None).is_ok());
-        let error = setting.fits(&bill, Some(needed - 1)).unwrap_err().to_string();
+        assert!(
+            setting.fits(&bill, 3, Some(needed)).is_ok() && setting.fits(&bill, 3, None).is_ok()
+        );
+        let error = setting.fits(&bill, 3, Some(needed - 1)).unwrap_err().to_string();
         assert!(error.contains(&format!("{} MB", needed / 1_000_000)), "{error}");
     }
 

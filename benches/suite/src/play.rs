@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use serde::{Deserialize, Serialize};
 use tacit_mpc::{Circuit, Column, EngineKind, Roster, run_measured};
 use tacit_net::{
     Arena, Counted, Frames, Ledger, Link, Round, Seed,
@@ -37,7 +38,8 @@ pub(crate) struct Played {
 }
 
 /// Times and memory of one party in one repetition.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Figures {
     /// Seconds of the first round.
     pub setup: f64,

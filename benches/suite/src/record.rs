@@ -59,6 +59,8 @@ pub struct Record {
     pub build: Build,
     /// Where it ran.
     pub machine: Machine,
+    /// Names and addresses of parties that were processes of their own.
+    pub peers: Option<Vec<String>>,
 }
 
 /// Against whom an engine is secure.

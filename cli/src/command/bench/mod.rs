@@ -1,5 +1,7 @@
 //! `tacit bench`.
 
+mod peers;
+
 use std::{
     path::{Path, PathBuf},
     time::{Duration, Instant},
@@ -18,6 +20,22 @@ use crate::{
 
 /// Repetitions unless told otherwise.
 const REPEAT: usize = 5;
+
+const RUN_HELP: &str = "\
+Parties on machines of their own: every party makes a key (tacit key new a.key), and all get the same
+file, in which the first one asks (and, for additive, the last one deals triples):
+
+  [[party]]
+  name = \"a\"
+  key = \"ed25519:...\"            (tacit key show a.key)
+  address = \"bench-a.example:7700\"
+
+Then each runs the same command but for its name and key:
+
+  tacit bench run round mul --peers peers.toml --as a --key a.key --out figures/
+
+Nobody starts unless all have the same program, parties, tasks, rows and repetitions. Frames go over
+QUIC, and every party gets the records.";
 
 const COMPARE_HELP: &str = "\
 The ratio is the speed of B over that of A, by the medians of their times: 2 is twice as fast. The
@@ -50,6 +68,7 @@ pub enum Command {
     /// The tasks, and what is counted as one
     List,
     /// Measure
+    #[command(after_help = RUN_HELP)]
     Run(Run),
     /// Write the circuit of AES-128 in Bristol Fashion
     Circuit(Circuit),
@@ -94,6 +113,8 @@ pub struct Run {
     /// Write the records into this folder; without it they are only summed up in a line each
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    #[command(flatten, next_help_heading = "Parties on machines of their own")]
+    together: peers::Together,
 }
 
 /// Arguments of `tacit bench circuit`.
@@ -175,7 +196,13 @@ fn failure(error: tacit_bench::Error) -> Failure {
         Error::Wrong { .. } | Error::Ledger { .. } => {
             Failure::new(Exit::Differs, "wrong_result", error)
         }
+        Error::Differs { .. } => Failure::setup("config_mismatch", error)
+            .help("all parties run the same program with the same options and the same --peers"),
         Error::Record { .. } | Error::Compare(_) => Failure::setup("record", error),
+        Error::Net(tacit_net::Error::Setup(_)) => Failure::setup("bench", error),
+        Error::Net(_) | Error::Engine(tacit_mpc::Error::Net(_)) => {
+            Failure::new(Exit::Network, "network", error)
+        }
         other => Failure::setup("bench", other),
     }
 }
@@ -218,6 +245,9 @@ fn list(context: &Context) -> Result<()> {
 }
 
 fn measure(arguments: &Run, context: &Context) -> Result<()> {
+    if arguments.together.peers.is_some() {
+        return peers::run(arguments, context);
+    }
     let start = Instant::now();
     let mut settings = settings(arguments)?;
     for setting in &settings {

@@ -1,0 +1,362 @@
+//! Measuring among parties in processes, or on machines, of their own.
+//!
+//! All parties run the same command. They first tell each other what they are about to measure and
+//! with which program, and nobody starts unless all say the same. Then every repetition is a session
+//! of its own, after which the parties tell each other their times. The first party asks: it enters
+//! the inputs, and what is opened is opened to it. It computes as well.
+
+use std::{net::SocketAddr, time::Duration};
+
+use serde::{Deserialize, Serialize};
+use tacit_mpc::{Bill, Circuit, EngineKind, Roster, bill};
+use tacit_net::quic::{Endpoint, HELLO, LinkOptions, Options, Peer, QuicLink, SecretKey};
+
+use crate::{
+    Error, Record, References, Result, Setting, machine,
+    play::{Figures, Play},
+};
+
+/// How long the parties may take to meet: people start them one after the other.
+pub const MEET: Duration = Duration::from_mins(2);
+
+/// How long a round may take.
+const ROUND: Duration = Duration::from_mins(5);
+
+/// Bytes of a session's name that count; the others say what it is for.
+const PURPOSE: &[u8; 24] = b"tacit bench, apart      ";
+
+/// What a party is about to do; all parties must say the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Terms {
+    version: String,
+    build: String,
+    parties: Vec<String>,
+    repetitions: u64,
+    measurements: Vec<Measurement>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Measurement {
+    engine: String,
+    task: String,
+    n: u64,
+    circuit: String,
+}
+
+impl Terms {
+    /// The first thing that another party says otherwise: what, here, there.
+    fn difference(&self, other: &Self) -> Option<(String, String, String)> {
+        let differ = |what: &str, mine: &dyn ToString, theirs: &dyn ToString| {
+            let (mine, theirs) = (mine.to_string(), theirs.to_string());
+            (mine != theirs).then(|| (what.to_owned(), mine, theirs))
+        };
+        let list = |names: &[String]| names.join(", ");
+        differ("the release of Tacit", &self.version, &other.version)
+            .or_else(|| differ("the build", &self.build, &other.build))
+            .or_else(|| differ("the parties", &list(&self.parties), &list(&other.parties)))
+            .or_else(|| differ("--repeat", &self.repetitions, &other.repetitions))
+            .or_else(|| {
+                let (mine, theirs) = (self.measurements.len(), other.measurements.len());
+                differ("the number of measurements", &mine, &theirs)
+            })
+            .or_else(|| {
+                let pairs = self.measurements.iter().zip(&other.measurements);
+                pairs.enumerate().find_map(|(i, (mine, theirs))| {
+                    let what = |field: &str| format!("{field} of measurement {}", i + 1);
+                    differ(&what("the task"), &mine.task, &theirs.task)
+                        .or_else(|| differ(&what("the engine"), &mine.engine, &theirs.engine))
+                        .or_else(|| differ(&what("--n"), &mine.n, &theirs.n))
+                        .or_else(|| differ(&what("the circuit"), &mine.circuit, &theirs.circuit))
+                })
+            })
+    }
+}
+
+/// What a party tells after a repetition.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Told {
+    figures: Figures,
+    right: bool,
+    billed: bool,
+}
+
+/// One party.
+pub struct Apart {
+    endpoint: Endpoint,
+    peers: Vec<Peer>,
+    me: usize,
+    sessions: u64,
+}
+
+impl Apart {
+    /// Listens as party `me` of `peers`, who all have an address.
+    ///
+    /// # Errors
+    /// [`Error::Net`] if the address cannot be had.
+    pub fn new(key: SecretKey, listen: SocketAddr, peers: Vec<Peer>, me: usize) -> Result<Self> {
+        let endpoint = Endpoint::bind(Options::new(key).listen(listen))?;
+        endpoint.allow(peers.iter().map(|peer| (peer.key, peer.name.clone())));
+        Ok(Self { endpoint, peers, me, sessions: 0 })
+    }
+
+    /// Compute parties of an engine among so many: a dealer is the last of them.
+    pub fn compute(engine: EngineKind, parties: usize) -> usize {
+        parties - usize::from(engine.triples().is_some()).min(parties)
+    }
+
+    /// All parties compute but a dealer, and the first asks.
+    fn roster(&self, engine: EngineKind) -> Roster {
+        let parties = self.peers.len();
+        let compute = Self::compute(engine, parties);
+        let dealer = (compute < parties).then_some(compute);
+        Roster { parties, compute: (0..compute).collect(), dealer }
+    }
+
+    fn circuit(&self, setting: &Setting) -> Result<(Circuit, Roster, Bill)> {
+        let roster = self.roster(setting.engine);
+        setting.engine.check(&roster)?;
+        let Setting { work, n, engine, .. } = setting;
+        let circuit = work.circuit(*n, *engine, roster.compute.len(), 0)?;
+        let bill = bill(&circuit, *engine, &roster)?;
+        setting.fits(&bill, 1, machine::available_memory())?;
+        Ok((circuit, roster, bill))
+    }
+
+    /// Meets the others and compares what all are about to measure.
+    ///
+    /// # Errors
+    /// [`Error::Differs`] with both sides; [`Error::Net`] names who does not come.
+    pub fn agree(&mut self, settings: &[Setting]) -> Result<()> {
+        let measurement = |setting: &Setting| -> Result<Measurement> {
+            let (circuit, ..) = self.circuit(setting)?;
+            Ok(Measurement {
+                engine: setting.engine.to_string(),
+                task: setting.work.name(),
+                n: setting.n as u64,
+                circuit: machine::hex(&circuit.digest()),
+            })
+        };
+        let build = machine::build();
+        let mine = Terms {
+            version: build.version,
+            build: build.digest,
+            parties: self.peers.iter().map(|peer| peer.name.clone()).collect(),
+            repetitions: settings.iter().map(|setting| setting.repeat as u64).max().unwrap_or(0),
+            measurements: settings.iter().map(measurement).collect::<Result<_>>()?,
+        };
+        let mut link = self.link()?;
+        let theirs: Vec<Option<Terms>> = tell(&mut link, &mine)?;
+        let mut difference = None;
+        for (peer, terms) in self.peers.iter().zip(theirs) {
+            let found = terms.and_then(|terms| mine.difference(&terms));
+            difference = difference.or(found.map(|found| (peer.name.clone(), found)));
+        }
+        // Nobody leaves before everybody has heard everybody.
+        let _: Vec<Option<bool>> = tell(&mut link, &difference.is_none())?;
+        match difference {
+            None => Ok(()),
+            Some((peer, (what, mine, theirs))) => Err(Error::Differs { what, mine, peer, theirs }),
+        }
+    }
+
+    /// Runs a setting that all agreed on; every party gets the record.
+    ///
+    /// # Errors
+    /// As [`Setting::measure`].
+    pub fn measure(&mut self, setting: &Setting, references: &References) -> Result<Record> {
+        let (circuit, roster, bill) = self.circuit(setting)?;
+        let play = Play { circuit: &circuit, engine: setting.engine, roster: &roster };
+        let asks = self.me == 0;
+        let inputs = if asks { setting.work.inputs(setting.n, 1) } else { Vec::new() };
+        let expected = if asks { setting.work.expected(setting.n, &inputs)? } else { Vec::new() };
+        let mut runs = Vec::new();
+        for _ in 0..setting.repeat.max(1) {
+            let mut link = self.link()?;
+            let _: Vec<Option<bool>> = tell(&mut link, &true)?;
+            let (played, mut link) = play.one(inputs.clone(), link, &|_| Duration::ZERO);
+            let played = played?;
+            let told = Told {
+                figures: played.figures,
+                right: setting.right(&played.opened, &expected).is_ok(),
+                billed: setting.billed(&played.ledger, &bill.parties[self.me]).is_ok(),
+            };
+            let mut all: Vec<Option<Told>> = tell(&mut link, &told)?;
+            all[self.me] = Some(told);
+            let all: Vec<Told> = all.into_iter().flatten().collect();
+            if all.iter().any(|told| !told.right) {
+                return Err(Error::Wrong { name: setting.name() });
+            }
+            if all.len() != roster.parties || all.iter().any(|told| !told.billed) {
+                return Err(Error::Ledger { name: setting.name() });
+            }
+            runs.push(all.into_iter().map(|told| told.figures).collect());
+        }
+        let mut record = setting.record(&circuit, &roster, &bill, &runs, references)?;
+        record.name += "-apart";
+        record.limit = None;
+        let address = |peer: &Peer| peer.address.clone().unwrap_or_default();
+        let named = self.peers.iter().map(|peer| format!("{} {}", peer.name, address(peer)));
+        record.peers = Some(named.collect());
+        Ok(record)
+    }
+
+    /// A session that nobody used before.
+    fn link(&mut self) -> Result<QuicLink> {
+        let mut session = [0; 32];
+        session[..24].copy_from_slice(PURPOSE);
+        session[24..].copy_from_slice(&self.sessions.to_le_bytes());
+        self.sessions += 1;
+        let others = self.peers.iter().enumerate();
+        Ok(self.endpoint.link(LinkOptions {
+            session,
+            epoch: 0,
+            me: self.me,
+            peers: others.map(|(i, peer)| (i != self.me).then(|| peer.clone())).collect(),
+            connect_deadline: MEET,
+            round_deadline: ROUND,
+        })?)
+    }
+}
+
+/// Tells all peers something and hears theirs, by index; nothing at one's own.
+fn tell<T: Serialize + for<'a> Deserialize<'a>>(
+    link: &mut QuicLink,
+    message: &T,
+) -> Result<Vec<Option<T>>> {
+    let setup = |what: String| Error::Net(tacit_net::Error::Setup(what));
+    let bytes = serde_json::to_vec(message).map_err(|error| setup(error.to_string()))?;
+    if bytes.len() > HELLO {
+        return Err(setup("there are too many measurements at once; take fewer tasks".into()));
+    }
+    let read = |bytes: Option<bytes::Bytes>| {
+        let read = |bytes: bytes::Bytes| serde_json::from_slice(&bytes);
+        bytes.map(read).transpose().map_err(|_| {
+            setup("a party speaks otherwise: its program is of another release".into())
+        })
+    };
+    link.hello(&bytes, ROUND)?.into_iter().map(read).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{net::UdpSocket, thread};
+
+    use tacit_net::quic::PublicKey;
+
+    use super::*;
+    use crate::{LinkKind, Work, record::LinkRecord};
+
+    /// Keys and addresses of parties that do not run yet.
+    fn parties(count: u8) -> Vec<(SecretKey, SocketAddr, Peer)> {
+        let sockets: Vec<UdpSocket> =
+            (0..count).map(|_| UdpSocket::bind("127.0.0.1:0").unwrap()).collect();
+        let party = |(i, socket): (usize, &UdpSocket)| {
+            let key = SecretKey::from_seed([i as u8 + 1; 32]);
+            let address = socket.local_addr().unwrap();
+            let public: PublicKey = key.public();
+            let (name, text) = (format!("p{i}"), address.to_string());
+            (key, address, Peer { name, key: public, address: Some(text) })
+        };
+        sockets.iter().enumerate().map(party).collect()
+    }
+
+    fn setting(engine: EngineKind, task: &str, n: usize, parties: usize) -> Setting {
+        let (work, link) = (Work::named(task).unwrap(), LinkKind::Quic);
+        Setting { work, n, engine, parties, link, repeat: 2, time: None }
+    }
+
+    /// Every party measures what `setting` says for it.
+    fn play(count: u8, setting: impl Fn(usize) -> Setting + Sync) -> Vec<Result<Record>> {
+        let all = parties(count);
+        let peers: Vec<Peer> = all.iter().map(|party| party.2.clone()).collect();
+        let references = References { aes: 1e9, copy: 1e9, transfer: 0.0, round: 0.0, parties: 1 };
+        thread::scope(|scope| {
+            let (setting, peers, references) = (&setting, &peers, &references);
+            let start = |(me, (key, address, _)): (usize, (SecretKey, SocketAddr, Peer))| {
+                scope.spawn(move || {
+                    let mut apart = Apart::new(key, address, peers.clone(), me)?;
+                    let setting = setting(me);
+                    apart.agree(std::slice::from_ref(&setting))?;
+                    apart.measure(&setting, references)
+                })
+            };
+            let threads: Vec<_> = all.into_iter().enumerate().map(start).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        })
+    }
+
+    #[test]
+    fn parties_apart_get_the_same_record_with_their_names() {
+        for (count, engine) in [(3, EngineKind::Rep3), (3, EngineKind::Additive)] {
+            let compute = Apart::compute(engine, count.into());
+            let records = play(count, |_| setting(engine, "less-20", 100, compute));
+            let records: Vec<Record> = records.into_iter().map(Result::unwrap).collect();
+            let first = &records[0];
+            assert!(first.name.ends_with("/less-20/100/quic-apart"), "{}", first.name);
+            assert_eq!(first.link, LinkRecord::Quic);
+            assert_eq!(first.online.seconds.repetitions, 2);
+            assert!(first.peers.as_ref().unwrap()[2].starts_with("p2 127.0.0.1:"));
+            let ids: Vec<&str> = first.references.iter().map(|r| r.id.as_str()).collect();
+            assert_eq!(ids, ["aes", "copy"]);
+            for other in &records {
+                assert_eq!(other.online, first.online);
+            }
+        }
+    }
+
+    #[test]
+    fn parties_that_would_measure_different_things_name_what_differs_and_both_sides() {
+        let results = play(3, |me| setting(EngineKind::Rep3, "mul", 100 + me / 2, 3));
+        let said: Vec<String> =
+            results.iter().map(|r| r.as_ref().unwrap_err().to_string()).collect();
+        for (said, peer) in said.iter().zip(["p2", "p2", "p0"]) {
+            let here = if peer == "p0" { ("101", "100") } else { ("100", "101") };
+            let due =
+                format!("--n of measurement 1 differs: {:?} here, {:?} at {peer}", here.0, here.1);
+            assert_eq!(*said, due);
+        }
+        let task = |me: usize| if me == 0 { "mul" } else { "and" };
+        for result in play(3, |me| setting(EngineKind::Rep3, task(me), 100, 3)) {
+            let said = result.unwrap_err().to_string();
+            assert!(
+                said.contains("the task") && said.contains("\"mul\"") && said.contains("\"and\""),
+                "{said}"
+            );
+        }
+        let repeat =
+            |me: usize| Setting { repeat: me + 1, ..setting(EngineKind::Rep3, "mul", 10, 3) };
+        for result in play(3, repeat) {
+            assert!(matches!(result, Err(Error::Differs { what, .. }) if what == "--repeat"));
+        }
+    }
+
+    #[test]
+    fn another_build_or_release_is_told_before_anything_else() {
+        let terms = Terms {
+            version: "1".into(),
+            build: "aa".into(),
+            parties: vec!["a".into(), "b".into()],
+            repetitions: 3,
+            measurements: Vec::new(),
+        };
+        let other = Terms { build: "bb".into(), repetitions: 4, ..terms.clone() };
+        let due = ("the build".to_owned(), "aa".to_owned(), "bb".to_owned());
+        assert_eq!(terms.difference(&other), Some(due));
+        assert_eq!(terms.difference(&terms), None);
+        let swapped = Terms { parties: vec!["b".into(), "a".into()], ..terms.clone() };
+        assert_eq!(terms.difference(&swapped).unwrap().0, "the parties");
+    }
+
+    #[test]
+    fn an_engine_that_does_not_fit_the_parties_is_refused_before_anybody_is_waited_for() {
+        let mut all = parties(2);
+        let peers: Vec<Peer> = all.iter().map(|party| party.2.clone()).collect();
+        let (key, address, _) = all.remove(0);
+        let mut apart = Apart::new(key, address, peers, 0).unwrap();
+        let error = apart.agree(&[setting(EngineKind::Rep3, "mul", 10, 3)]).unwrap_err();
+        assert!(error.to_string().contains("three"), "{error}");
+    }
+}

@@ -1,0 +1,178 @@
+//! Measuring with parties on machines of their own: `tacit bench run --peers FILE --as NAME`.
+
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
+};
+
+use clap::Args;
+use serde::Deserialize;
+use tacit_bench::{Apart, LinkKind, References, Setting, apart::MEET};
+use tacit_governance::{KeyPair, PublicKey};
+use tacit_net::quic::{self, Peer, SecretKey};
+
+use super::{Run, failure, settings, summary};
+use crate::{
+    context::Context,
+    error::{Exit, Failure, Result},
+};
+
+/// Parties of a bench, at most.
+const MOST: usize = 64;
+
+/// Arguments that say who this party is.
+#[derive(Debug, Args)]
+pub struct Together {
+    /// Measure with the parties in this file, each a process of its own that runs the same command
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires_all = ["me", "key"],
+        conflicts_with_all = ["link", "parties", "minutes"]
+    )]
+    pub peers: Option<PathBuf>,
+    /// Which of the parties this is
+    #[arg(long = "as", id = "me", value_name = "NAME", requires = "peers")]
+    me: Option<String>,
+    /// Its secret key
+    #[arg(long, value_name = "FILE", requires = "peers")]
+    key: Option<PathBuf>,
+    /// Where to listen, if not at its own address in the file
+    #[arg(long, value_name = "ADDRESS", requires = "peers")]
+    listen: Option<SocketAddr>,
+}
+
+/// The file: all parties in the same order at every party.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    party: Vec<Party>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Party {
+    name: String,
+    key: String,
+    address: String,
+}
+
+/// Runs this party's part.
+///
+/// # Errors
+/// Files that do not fit, parties that do not come or would measure something else, and what can go
+/// wrong with a measurement.
+pub fn run(arguments: &Run, context: &Context) -> Result<()> {
+    let together = &arguments.together;
+    let (Some(file), Some(me), Some(key)) = (&together.peers, &together.me, &together.key) else {
+        return Err(Failure::new(
+            Exit::Usage,
+            "usage",
+            "--peers FILE needs --as NAME and --key FILE",
+        ));
+    };
+    let text = std::fs::read_to_string(file).map_err(|error| Failure::file(file, &error))?;
+    let wrong = |what: String| Failure::setup("peers", format!("{}: {what}", file.display()));
+    let peers = read(&text).map_err(wrong)?;
+    let names: Vec<&str> = peers.iter().map(|peer| peer.name.as_str()).collect();
+    let Some(at) = names.iter().position(|name| name == me) else {
+        return Err(wrong(format!("there is no party {me:?}; there are {}", names.join(", "))));
+    };
+    let pair = KeyPair::load(key)?;
+    if quic::PublicKey(*pair.public().as_bytes()) != peers[at].key {
+        let key = key.display();
+        return Err(wrong(format!("the key of {me} is not the public half of {key}")));
+    }
+    let listen = match together.listen {
+        Some(listen) => listen,
+        None => listen_at(&peers[at]).map_err(wrong)?,
+    };
+    let mut settings = settings(arguments)?;
+    for setting in &mut settings {
+        adapt(setting, peers.len());
+    }
+    // What the suite measures over several links is one measurement here.
+    let mut seen = BTreeSet::new();
+    settings.retain(|setting| seen.insert(setting.name()));
+    let mut apart =
+        Apart::new(SecretKey::from_seed(*pair.seed()), listen, peers, at).map_err(failure)?;
+    let references = References::alone();
+    context.note(&format!("waiting up to {} s for the other parties", MEET.as_secs()));
+    apart.agree(&settings).map_err(failure)?;
+    for (i, setting) in settings.iter().enumerate() {
+        context.note(&format!("{} of {}: {}", i + 1, settings.len(), setting.name()));
+        let record = apart.measure(setting, &references).map_err(failure)?;
+        context.print(&summary(&record))?;
+        if let Some(folder) = &arguments.out {
+            record.write(folder).map_err(failure)?;
+        }
+    }
+    Ok(())
+}
+
+/// The parties are those of the file, and frames go over QUIC.
+fn adapt(setting: &mut Setting, parties: usize) {
+    setting.link = LinkKind::Quic;
+    setting.parties = Apart::compute(setting.engine, parties);
+}
+
+fn read(text: &str) -> Result<Vec<Peer>, String> {
+    let file: File = toml::from_str(text).map_err(|error| error.to_string())?;
+    let count = file.party.len();
+    if !(2..=MOST).contains(&count) {
+        return Err(format!("{count} parties: 2 to {MOST} are due"));
+    }
+    let mut peers: Vec<Peer> = Vec::new();
+    for Party { name, key, address } in file.party {
+        let key: PublicKey = key.parse().map_err(|error| format!("key of {name:?}: {error}"))?;
+        let key = quic::PublicKey(*key.as_bytes());
+        if address.rsplit_once(':').is_none_or(|(_, port)| port.parse::<u16>().is_err()) {
+            return Err(format!("address of {name:?}: HOST:PORT is due, not {address:?}"));
+        }
+        if peers.iter().any(|other| other.name == name || other.key == key) {
+            return Err(format!("{name:?}: another party has this name or key"));
+        }
+        peers.push(Peer { name, key, address: Some(address) });
+    }
+    Ok(peers)
+}
+
+/// The address itself where it is a number, else its port on all interfaces.
+fn listen_at(peer: &Peer) -> Result<SocketAddr, String> {
+    let address = peer.address.as_deref().unwrap_or_default();
+    let port = || address.rsplit_once(':')?.1.parse::<u16>().ok();
+    let any = || Some(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port()?));
+    let listen = address.parse().ok().or_else(any);
+    listen.ok_or_else(|| format!("{address:?} is no address to listen at"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn party(name: &str, seed: u8, address: &str) -> String {
+        let key = KeyPair::from_seed(&[seed; 32]).public();
+        format!("[[party]]\nname = {name:?}\nkey = \"{key}\"\naddress = {address:?}\n")
+    }
+
+    #[test]
+    fn a_file_of_peers_is_read_and_a_wrong_one_refused_with_the_reason() {
+        let (a, b) = (party("a", 1, "127.0.0.1:7000"), party("b", 2, "bench-b.example:7000"));
+        let peers = read(&format!("{a}{b}")).unwrap();
+        assert_eq!(listen_at(&peers[0]), Ok("127.0.0.1:7000".parse().unwrap()));
+        assert_eq!(listen_at(&peers[1]), Ok("0.0.0.0:7000".parse().unwrap()));
+        for (text, why) in [
+            (a.clone(), "1 parties"),
+            (format!("{a}{a}"), "another party"),
+            (format!("{a}{}", party("b", 1, "x:1")), "another party"),
+            (format!("{a}{}", party("b", 2, "nowhere")), "HOST:PORT"),
+            (format!("{a}{}", b.replace("ed25519:", "")), "key of \"b\""),
+            (format!("{a}{b}port = 7\n"), "port"),
+            (String::new(), "party"),
+        ] {
+            let said = read(&text).unwrap_err();
+            assert!(said.contains(why), "{said}");
+        }
+    }
+}
