@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Circuit, EngineKind, Op, Result, Roster, Schedule,
+    Circuit, EngineKind, Kind, Op, Result, Roster, Schedule, Shape, Sort,
     engine::Scheme,
     schedule::{self, memory, results, stores_constants},
 };
@@ -115,10 +115,20 @@ pub(crate) fn peaks(
     // What a block's tile needs beside its arguments and results.
     let inside = |at: usize| -> Vec<u64> {
         let Some(tiles) = schedule.blocks.get(&at) else { return vec![0; parties.len()] };
-        let bodies = tiles.bodies.iter();
-        let each = bodies.map(|(body, schedule)| self::peaks(body, schedule, scheme, parties));
-        each.reduce(|a, b| a.into_iter().zip(b).map(|(a, b)| a.max(b)).collect())
-            .unwrap_or_else(|| vec![0; parties.len()])
+        let bodies = tiles.bodies.values();
+        let each = bodies.map(|body| self::peaks(&body.circuit, &body.schedule, scheme, parties));
+        let tile = each.reduce(|a, b| a.into_iter().zip(b).map(|(a, b)| a.max(b)).collect());
+        let mut beside = tile.unwrap_or_else(|| vec![0; parties.len()]);
+        let instruction = &circuit.instructions()[at];
+        if matches!(instruction.op, Op::Sort(_)) {
+            let args: Vec<Shape> = instruction.args.iter().map(|&id| circuit.shape(id)).collect();
+            let largest = tiles.bodies.keys().copied().max().unwrap_or(0);
+            let packed = Sort::beside(&args, scheme.components(Kind::Bit) as u64, largest);
+            for beside in &mut beside {
+                *beside += packed;
+            }
+        }
+        beside
     };
     let blocks: BTreeMap<usize, Vec<u64>> =
         schedule.blocks.keys().map(|&at| (at, inside(at))).collect();

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Circuit, Id, Instruction, Op, Result, Shape};
+use crate::{Circuit, Id, Instruction, Kind, Op, Result, Shape};
 
 /// A circuit of row-wise instructions over columns of one number of rows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,26 +36,13 @@ impl Block {
     /// What is wrong: an instruction that is not row-wise, a column of another number of rows,
     /// arguments that do not fit.
     pub(crate) fn results(&self, args: &[Shape]) -> Result<Vec<Shape>, String> {
-        if self.tile == 0 || !self.tile.is_multiple_of(64) {
-            return Err(format!("a tile of {} rows is not a multiple of 64", self.tile));
-        }
         let rows = args.first().ok_or("a block without arguments")?.rows;
         if args.iter().any(|shape| shape.rows != rows) {
             return Err("the arguments of a block have different numbers of rows".into());
         }
-        for instruction in self.body.instructions() {
-            let fits = match &instruction.op {
-                Op::Argument { index, shape } => {
-                    args.get(*index).is_some_and(|arg| arg.kind == shape.kind)
-                }
-                op => is_row_wise(op) || matches!(op, Op::Constant { .. }),
-            };
-            if !fits {
-                return Err(format!("{:?} in a block", instruction.op));
-            }
-        }
-        if self.body.shapes().iter().any(|shape| shape.rows != self.tile) {
-            return Err(format!("a block of {} rows has a column of others", self.tile));
+        let kinds: Vec<Kind> = args.iter().map(|shape| shape.kind).collect();
+        if check(&self.body, self.tile, &kinds)? > 0 {
+            return Err("a block opens nothing".into());
         }
         let shape = |id: Id, rows: usize| {
             let shape = self.body.shapes().get(id as usize);
@@ -70,28 +57,70 @@ impl Block {
     pub(crate) fn kept(&self) -> Vec<Id> {
         self.outputs.iter().chain(&self.sums).copied().collect()
     }
+}
 
-    /// The body over columns of `rows` rows.
-    pub(crate) fn over(&self, rows: usize) -> Result<Circuit> {
-        let mut circuit = Circuit::default();
-        for Instruction { op, args, .. } in self.body.instructions() {
-            let at = |shape: &Shape| Shape { rows, ..*shape };
-            let op = match op {
-                Op::Argument { index, shape } => Op::Argument { index: *index, shape: at(shape) },
-                Op::Constant { value, shape } => Op::Constant { value: *value, shape: at(shape) },
-                Op::Random { shape } => Op::Random { shape: at(shape) },
-                op => op.clone(),
-            };
-            circuit.push(op, args)?;
+/// A tile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Bound {
+    /// Its first row.
+    pub(crate) start: usize,
+    /// Its number of rows.
+    pub(crate) rows: usize,
+    /// Which of several passes over rows it belongs to.
+    pub(crate) level: usize,
+}
+
+/// The tiles of `rows` rows.
+pub(crate) fn bounds(rows: usize, tile: usize, level: usize) -> impl Iterator<Item = Bound> {
+    let tile = tile.max(1);
+    (0..rows).step_by(tile).map(move |start| Bound { start, rows: tile.min(rows - start), level })
+}
+
+/// Checks the body of a block or sort whose arguments have these kinds. Returns how many columns it
+/// opens.
+///
+/// # Errors
+/// What is wrong.
+pub(crate) fn check(body: &Circuit, tile: usize, args: &[Kind]) -> Result<usize, String> {
+    if tile == 0 || !tile.is_multiple_of(64) {
+        return Err(format!("a tile of {tile} rows is not a multiple of 64"));
+    }
+    let mut opened = 0;
+    for instruction in body.instructions() {
+        let fits = match &instruction.op {
+            Op::Argument { index, shape } => {
+                args.get(*index).is_some_and(|&kind| kind == shape.kind)
+            }
+            Op::Open => {
+                opened += 1;
+                true
+            }
+            op => is_row_wise(op) || matches!(op, Op::Constant { .. }),
+        };
+        if !fits {
+            return Err(format!("{:?} in a block", instruction.op));
         }
-        Ok(circuit)
     }
+    if body.shapes().iter().any(|shape| shape.rows != tile) {
+        return Err(format!("a block of {tile} rows has a column of others"));
+    }
+    Ok(opened)
+}
 
-    /// How the tiles of `rows` rows begin: the first row of each, and its number of rows.
-    pub(crate) fn tiles(&self, rows: usize) -> impl Iterator<Item = (usize, usize)> + use<> {
-        let tile = self.tile.max(1);
-        (0..rows).step_by(tile).map(move |start| (start, tile.min(rows - start)))
+/// The body of a block over columns of `rows` rows.
+pub(crate) fn resized(body: &Circuit, rows: usize) -> Result<Circuit> {
+    let mut circuit = Circuit::default();
+    for Instruction { op, args, .. } in body.instructions() {
+        let at = |shape: &Shape| Shape { rows, ..*shape };
+        let op = match op {
+            Op::Argument { index, shape } => Op::Argument { index: *index, shape: at(shape) },
+            Op::Constant { value, shape } => Op::Constant { value: *value, shape: at(shape) },
+            Op::Random { shape } => Op::Random { shape: at(shape) },
+            op => op.clone(),
+        };
+        circuit.push(op, args)?;
     }
+    Ok(circuit)
 }
 
 /// Whether row `i` of the results follows from row `i` of the arguments alone.
@@ -116,7 +145,14 @@ pub fn tile(circuit: &Circuit, tile: usize) -> Result<Circuit> {
             emit(circuit, group, tile, &mut renamed, &mut out)?;
         }
         for &at in parts.others.get(&stage).into_iter().flatten() {
-            copy(circuit, at, &mut renamed, &mut out)?;
+            match &circuit.instructions()[at].op {
+                // The comparisons of a sort are a block of their own.
+                Op::Sort(sort) => {
+                    let op = Op::Sort(Box::new(sort.with_tile(tile.min(sort.tile))?));
+                    put(circuit, at, op, &mut renamed, &mut out)?;
+                }
+                _ => copy(circuit, at, &mut renamed, &mut out)?,
+            }
         }
     }
     for &at in &parts.reveals {
@@ -190,9 +226,20 @@ fn copy(
     renamed: &mut BTreeMap<Id, Id>,
     out: &mut Circuit,
 ) -> Result<()> {
-    let Instruction { op, args, .. } = &circuit.instructions()[at];
-    let args: Vec<Id> = args.iter().map(|id| renamed[id]).collect();
-    let results = out.push(op.clone(), &args)?;
+    put(circuit, at, circuit.instructions()[at].op.clone(), renamed, out)
+}
+
+/// Appends `op` in place of instruction `at`.
+fn put(
+    circuit: &Circuit,
+    at: usize,
+    op: Op,
+    renamed: &mut BTreeMap<Id, Id>,
+    out: &mut Circuit,
+) -> Result<()> {
+    let args = circuit.instructions()[at].args.iter();
+    let args: Vec<Id> = args.map(|id| renamed[id]).collect();
+    let results = out.push(op, &args)?;
     renamed.extend(made(circuit, at).zip(results));
     Ok(())
 }
@@ -291,7 +338,8 @@ mod tests {
             .collect();
         let [block] = blocks[..] else { panic!("{tiled:?}") };
         assert_eq!((block.tile, block.outputs.len(), block.sums.len()), (64, 0, 1));
-        assert_eq!(block.tiles(200).collect::<Vec<_>>(), [(0, 64), (64, 64), (128, 64), (192, 8)]);
+        let tiles: Vec<_> = bounds(200, 64, 0).map(|tile| (tile.start, tile.rows)).collect();
+        assert_eq!(tiles, [(0, 64), (64, 64), (128, 64), (192, 8)]);
         // What fits in a tile stays as it is.
         let small = squares(64);
         assert!(

@@ -182,6 +182,29 @@ fn results(op: &Op, args: &[Shape]) -> Result<Vec<Shape>, String> {
             vec![]
         }
         Op::Block(block) => block.results(args)?,
+        Op::Sort(sort) => sort.results(args)?,
+        Op::Shuffle { permutation, .. } => {
+            if *permutation >= 1 << 24 {
+                return Err(format!("{op:?}: there are 2^24 permutations"));
+            }
+            let rows = args.first().ok_or("Shuffle of nothing")?.rows;
+            if args.iter().any(|shape| shape.rows != rows) {
+                return Err(format!("{op:?}: numbers of rows differ: {args:?}"));
+            }
+            args.to_vec()
+        }
+        Op::RowNumber { rows, width } => {
+            count(0)?;
+            if !(1..=64).contains(width) {
+                return Err(format!("{op:?}: width is 1 to 64"));
+            }
+            vec![Shape { kind: Kind::Bit, rows: *rows }; *width]
+        }
+        Op::Open => {
+            count(1)?;
+            kind(Kind::Bit)?;
+            vec![]
+        }
         Op::ToBits { width } => {
             count(1)?;
             kind(Kind::Num)?;
@@ -225,7 +248,12 @@ fn results(op: &Op, args: &[Shape]) -> Result<Vec<Shape>, String> {
 pub struct Builder {
     circuit: Circuit,
     slots: std::collections::BTreeMap<usize, usize>,
+    permutations: u32,
 }
+
+/// A random order of rows that nobody knows. Made by [`Builder::permutation`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Permutation(u32);
 
 impl Builder {
     /// An empty circuit.
@@ -365,6 +393,42 @@ impl Builder {
     /// Addend `index` of a bit as a number 0 or 1: see [`Op::Addend`].
     pub fn addend_num(&mut self, x: Bit, index: usize) -> Num {
         self.one(Op::Addend { index, width: 1 }, &[x.0])
+    }
+
+    /// A random order of rows that nobody knows, for [`Builder::shuffle`].
+    pub fn permutation(&mut self) -> Permutation {
+        self.permutations += 1;
+        Permutation(self.permutations - 1)
+    }
+
+    /// The columns with their rows in the order `by`: the same for all columns with as many rows.
+    pub fn shuffle(&mut self, by: Permutation, nums: &[Num], bits: &[Bit]) -> (Vec<Num>, Vec<Bit>) {
+        self.permute(Op::Shuffle { permutation: by.0, inverse: false }, nums, bits)
+    }
+
+    /// The columns with their rows put back from the order `by`.
+    pub fn unshuffle(
+        &mut self,
+        by: Permutation,
+        nums: &[Num],
+        bits: &[Bit],
+    ) -> (Vec<Num>, Vec<Bit>) {
+        self.permute(Op::Shuffle { permutation: by.0, inverse: true }, nums, bits)
+    }
+
+    fn permute(&mut self, op: Op, nums: &[Num], bits: &[Bit]) -> (Vec<Num>, Vec<Bit>) {
+        if nums.is_empty() && bits.is_empty() {
+            return (vec![], vec![]);
+        }
+        let ids: Vec<Id> = nums.iter().map(|x| x.0).chain(bits.iter().map(|x| x.0)).collect();
+        let results = self.push(op, &ids);
+        let cut = results.start + nums.len() as Id;
+        ((results.start..cut).map(Num).collect(), (cut..results.end).map(Bit).collect())
+    }
+
+    /// Bit planes of the row's number, public; least significant first. Local.
+    pub fn row_number(&mut self, rows: usize, width: usize) -> Vec<Bit> {
+        self.push(Op::RowNumber { rows, width }, &[]).map(Bit).collect()
     }
 
     /// Opens `x` to session party `to` alone. One round.

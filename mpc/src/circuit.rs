@@ -178,6 +178,26 @@ pub enum Op {
     /// Runs a block on its arguments, tile by tile: see [`crate::Block`]. All arguments have the
     /// same number of rows, as have the results.
     Block(Box<crate::Block>),
+    /// All arguments with their rows in a random order that nobody knows: the same for all of them,
+    /// and for all instructions with the same `permutation` and number of rows. Interactive.
+    Shuffle {
+        /// Which order.
+        permutation: u32,
+        /// Whether the rows are put back from that order instead.
+        inverse: bool,
+    },
+    /// All arguments with their rows sorted by the first of them, whose rows are distinct and in a
+    /// random order: see [`crate::Sort`]. Interactive, and opens that order.
+    Sort(Box<crate::Sort>),
+    /// Bit planes of the row's number, public: least significant first.
+    RowNumber {
+        /// Number of rows.
+        rows: usize,
+        /// Number of planes.
+        width: usize,
+    },
+    /// In the body of a sort alone: opens a column of bits to all compute parties. Interactive.
+    Open,
     /// In the body of a block alone: a tile of argument `index` of the block.
     Argument {
         /// Which argument.

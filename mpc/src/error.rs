@@ -27,6 +27,16 @@ pub enum Error {
         /// Which check failed.
         what: String,
     },
+    /// Rows in random order asked for more comparisons than a sort has; once in 2^40 runs.
+    #[error(
+        "the random order of a sort was too uneven for its comparisons; nothing was told: run it again"
+    )]
+    Unlucky,
+    /// Comparisons that were opened do not belong to any order.
+    #[error(
+        "opened comparisons contradict each other: a party sent wrong shares, or keys are not distinct"
+    )]
+    Contradiction,
     /// The owner of the run refused to go on (a receipt could not be written, a cancellation).
     #[error("stopped: {0}")]
     Stopped(String),

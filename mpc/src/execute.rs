@@ -247,6 +247,7 @@ fn idle<'a>(circuit: &'a Circuit, schedule: &Schedule, at: usize, step: usize) -
         step,
         op: &instruction.op,
         shape: job_shape(circuit, instruction),
+        shapes: &[],
         masks: schedule.masks[at],
         args: &[],
         results: &mut [],

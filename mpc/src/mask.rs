@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 use tacit_net::Seed;
 use zeroize::Zeroizing;
 
-use crate::{Circuit, Instruction, Op};
+use crate::{Circuit, Instruction, Op, block};
 
 /// Blocks encrypted at a time: 4 kB, which hides what a call costs (the vector unit spreads the
 /// round keys anew in each) and is cheap to clear for a short column.
@@ -33,8 +33,13 @@ pub(crate) fn blocks(circuit: &Circuit, instruction: &Instruction) -> u64 {
         Op::Reveal { .. } => column(instruction.args[0]),
         Op::Block(block) => {
             let rows = circuit.shape(instruction.args[0]).rows;
-            per_tile(&block.body) * block.tiles(rows).count() as u64
+            per_tile(&block.body) * block::bounds(rows, block.tile, 0).count() as u64
         }
+        Op::Sort(sort) => {
+            let rows = circuit.shape(instruction.args[0]).rows;
+            per_tile(&sort.less) * sort.bounds(rows).len() as u64
+        }
+        Op::Shuffle { .. } => 3 * instruction.args.iter().map(|&id| column(id)).sum::<u64>(),
         _ => 0,
     }
 }

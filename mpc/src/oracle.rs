@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    Circuit, Column, Error, Id, Instruction, Kind, Op, Result, Shape, linear, mask, transpose,
-    words,
+    Circuit, Column, Error, Id, Instruction, Kind, Op, Result, Shape, block, linear, mask,
+    transpose, words,
 };
 
 /// Evaluates a circuit on plain data: `inputs[holder]` are that party's columns by slot.
@@ -79,8 +79,12 @@ fn walk(
             Op::Argument { index, .. } => {
                 given.get(*index).map(|&column| column.clone()).into_iter().collect()
             }
+            // Any order is as good as another.
+            Op::Shuffle { .. } => args.iter().map(|&column| column.clone()).collect(),
+            Op::Sort(sort) => sorted(&args, sort.width),
+            Op::RowNumber { rows, width } => planes(&(0..*rows as u64).collect::<Vec<_>>(), *width),
             Op::Block(block) => {
-                let body = block.over(args[0].rows())?;
+                let body = block::resized(&block.body, args[0].rows())?;
                 let (_, mut columns) = walk(&body, &BTreeMap::new(), &args, &block.kept())?;
                 for column in &mut columns[block.outputs.len()..] {
                     let Shape { kind, .. } = column.shape();
@@ -103,6 +107,22 @@ fn walk(
     }
     let kept = outputs.iter().filter_map(|&id| columns[id as usize].clone()).collect();
     Ok((opened, kept))
+}
+
+/// All columns with their rows sorted by the first `width`, planes of a key.
+fn sorted(args: &[&Column], width: usize) -> Vec<Column> {
+    let key = |row: usize| -> Vec<u64> {
+        args[..width].iter().rev().map(|plane| plane.row(row)).collect()
+    };
+    let mut rows: Vec<u32> = (0..args[0].rows() as u32).collect();
+    rows.sort_by_cached_key(|&row| key(row as usize));
+    let gathered = args.iter().map(|column| {
+        let shape = column.shape();
+        let mut z = vec![0; shape.words()];
+        linear::gather(shape.kind, column.words(), &rows, &mut z);
+        Column::from_words(shape, z)
+    });
+    gathered.collect()
 }
 
 /// The results of an instruction that neither enters nor opens.
@@ -189,6 +209,10 @@ fn evaluate(circuit: &Circuit, instruction: &Instruction, args: &[&Column]) -> V
         | Op::Random { .. }
         | Op::Reveal { .. }
         | Op::Block(_)
+        | Op::Sort(_)
+        | Op::Shuffle { .. }
+        | Op::RowNumber { .. }
+        | Op::Open
         | Op::Argument { .. } => return vec![],
     }
     vec![Column::from_words(shape, z)]

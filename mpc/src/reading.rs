@@ -32,6 +32,9 @@ impl Op {
                     | Self::Addend { .. }
                     | Self::Reveal { .. }
                     | Self::Block(_)
+                    | Self::Sort(_)
+                    | Self::Shuffle { .. }
+                    | Self::Open
             )
     }
 
@@ -55,6 +58,11 @@ impl Op {
             Self::Addend { index, .. } => format!("addend {index}"),
             Self::Reveal { to, name } => format!("reveal {name} to party {to}"),
             Self::Block(block) => format!("block in tiles of {} rows", block.tile),
+            Self::Shuffle { permutation, inverse: false } => format!("shuffle {permutation}"),
+            Self::Shuffle { permutation, .. } => format!("unshuffle {permutation}"),
+            Self::Sort(sort) => format!("sort by {} bits", sort.width),
+            Self::RowNumber { .. } => "row number".into(),
+            Self::Open => "open".into(),
             Self::Argument { index, .. } => format!("argument {index}"),
             Self::ToBits { width } => format!("to {width} bits"),
             Self::ToNum => "to number".into(),

@@ -8,10 +8,11 @@
 //!
 //! A column is freed after its last use in this order; a constant is never stored at all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 
 use crate::{
-    Block, Circuit, EngineKind, Error, Id, Op, Result, Roster, Shape,
+    Circuit, EngineKind, Error, Id, Op, Result, Roster, Shape,
+    block::{self, Bound},
     engine::{Demand, Price, Product, Scheme, Wire},
     mask,
 };
@@ -66,24 +67,31 @@ pub struct Schedule {
     pub(crate) blocks: BTreeMap<usize, Tiles>,
 }
 
-/// A block laid out for its number of rows.
+/// A block or sort laid out for its number of rows.
 #[derive(Clone, Debug)]
 pub(crate) struct Tiles {
-    /// First row and number of rows of every tile.
-    pub(crate) bounds: Vec<(usize, usize)>,
-    /// The body over a whole tile, and over the last one if that is shorter.
-    pub(crate) bodies: Vec<(Circuit, Schedule)>,
+    /// The tiles, one after the other.
+    pub(crate) bounds: Vec<Bound>,
+    /// The body, by the rows of a tile.
+    pub(crate) bodies: BTreeMap<usize, Body>,
     /// Network rounds of a tile.
     pub(crate) depth: usize,
     /// Counter blocks of a tile.
     pub(crate) masks: u64,
 }
 
+/// Body of a block or sort for tiles of some number of rows.
+#[derive(Clone, Debug)]
+pub(crate) struct Body {
+    pub(crate) circuit: Circuit,
+    pub(crate) schedule: Schedule,
+    ahead: Ahead,
+}
+
 impl Tiles {
-    /// Circuit and schedule of a tile.
-    pub(crate) fn body(&self, tile: usize) -> &(Circuit, Schedule) {
-        let whole = self.bounds.get(tile).map(|b| b.1) == self.bounds.first().map(|b| b.1);
-        if whole { &self.bodies[0] } else { &self.bodies[self.bodies.len() - 1] }
+    /// The body of a tile.
+    pub(crate) fn body(&self, tile: usize) -> &Body {
+        &self.bodies[&self.bounds[tile].rows]
     }
 }
 
@@ -148,19 +156,30 @@ fn draft(
         price.reset();
         schedule.masks.push(masks);
         match &instruction.op {
-            Op::Block(block) => {
-                let rows = circuit.shape(instruction.args[0]).rows;
-                let tiles = lay_out_tiles(block, rows, scheme, roster, &mut price)?;
-                for (tile, _) in tiles.bounds.iter().enumerate() {
+            Op::Block(_) | Op::Sort(_) => {
+                let (body, kept, bounds) = match &instruction.op {
+                    Op::Block(block) => {
+                        let rows = circuit.shape(instruction.args[0]).rows;
+                        let bounds = block::bounds(rows, block.tile, 0).collect();
+                        (&block.body, block.kept(), bounds)
+                    }
+                    Op::Sort(sort) => {
+                        let rows = circuit.shape(instruction.args[0]).rows;
+                        (&sort.less, vec![], sort.bounds(rows))
+                    }
+                    _ => continue,
+                };
+                let tiles = lay_out_tiles(body, &kept, bounds, scheme, roster, &mut price)?;
+                for tile in 0..tiles.bounds.len() {
                     let first = masks + tile as u64 * tiles.masks;
-                    let products = tiles.body(tile).1.demand.products.iter();
+                    let products = tiles.body(tile).schedule.demand.products.iter();
                     let moved = products.map(|p| Product { masks: first + p.masks, ..*p });
                     schedule.demand.products.extend(moved);
                 }
                 schedule.blocks.insert(at, tiles);
             }
-            Op::Argument { .. } if outputs.is_none() => {
-                let what = "an argument outside of a block".into();
+            Op::Argument { .. } | Op::Open if outputs.is_none() => {
+                let what = format!("{:?} outside of a block", instruction.op);
                 return Err(Error::Circuit { at, what });
             }
             Op::Argument { .. } => {}
@@ -214,36 +233,30 @@ fn draft(
 
 /// Lays out the tiles of a block one after the other, and adds them up in `price`.
 fn lay_out_tiles(
-    block: &Block,
-    rows: usize,
+    body: &Circuit,
+    kept: &[Id],
+    bounds: Vec<Bound>,
     scheme: &dyn Scheme,
     roster: &Roster,
     price: &mut Price,
 ) -> Result<Tiles> {
-    let bounds: Vec<(usize, usize)> = block.tiles(rows).collect();
-    let mut lengths: Vec<usize> = bounds.iter().map(|bound| bound.1).collect();
-    lengths.dedup();
     let mut tiles =
-        Tiles { bounds, bodies: Vec::new(), depth: 0, masks: mask::per_tile(&block.body) };
-    let mut aheads = Vec::new();
-    for rows in lengths {
-        let body = block.over(rows)?;
-        let (schedule, ahead) = draft(&body, scheme, roster, Some(&block.kept()))?;
-        tiles.depth = schedule.layers.iter().filter(|layer| !layer.tasks.is_empty()).count();
-        tiles.bodies.push((body, schedule));
-        aheads.push(ahead);
-    }
-    for tile in 0..tiles.bounds.len() {
-        let (_, schedule) = tiles.body(tile);
+        Tiles { bounds, bodies: BTreeMap::new(), depth: 0, masks: mask::per_tile(body) };
+    for (tile, bound) in tiles.bounds.iter().enumerate() {
+        if let Entry::Vacant(vacant) = tiles.bodies.entry(bound.rows) {
+            let circuit = block::resized(body, bound.rows)?;
+            let (schedule, ahead) = draft(&circuit, scheme, roster, Some(kept))?;
+            tiles.depth = schedule.layers.iter().filter(|layer| !layer.tasks.is_empty()).count();
+            vacant.insert(Body { circuit, schedule, ahead });
+        }
+        let Body { schedule, ahead, .. } = &tiles.bodies[&bound.rows];
         for (layer, step) in schedule.layers.iter().zip(tile * tiles.depth..) {
             let wires = layer.bytes.iter();
             price.wires.extend(wires.map(|(&(from, to), &bytes)| Wire { step, from, to, bytes }));
         }
         price.triples += schedule.triples;
         price.bit_triples += schedule.bit_triples;
-        let whole = tiles.bounds[tile].1 == tiles.bounds[0].1;
-        let ahead = if whole { aheads.first() } else { aheads.last() };
-        let ahead = ahead.into_iter().flatten();
+        let ahead = ahead.iter();
         price.ahead.extend(ahead.map(|(&(from, to), &bytes)| Wire { step: 0, from, to, bytes }));
     }
     price.rounds = tiles.depth * tiles.bounds.len();

@@ -101,6 +101,12 @@ impl Scheme for Additive {
                     price.wire(0, from, *to, circuit.shape(instruction.args[0]).bytes());
                 }
             }
+            Op::Shuffle { .. } | Op::Open => {
+                return Err(Error::Engine(format!(
+                    "instruction {at} shuffles or sorts rows, which the engine additive cannot do; \
+                     rep3 can"
+                )));
+            }
             op if op.is_macro() => return Err(unknown(at, op)),
             _ => {}
         }

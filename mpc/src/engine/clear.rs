@@ -124,6 +124,15 @@ impl Engine for Party {
                 job.opened = Some(Column::from_words(job.shape, job.args[0].0[0].to_vec()));
             }
             Op::Reveal { .. } => {}
+            Op::Open => {
+                job.opened = Some(Column::from_words(job.shape, job.args[0].0[0].to_vec()));
+            }
+            // Nothing is secret here: any order is as good as another.
+            Op::Shuffle { .. } => {
+                for (z, x) in job.results.iter_mut().zip(job.args) {
+                    z.0[0].copy_from_slice(&x.0[0]);
+                }
+            }
             op => return Err(unknown(job.at, op)),
         }
         Ok(())

@@ -112,6 +112,8 @@ pub struct Job<'a> {
     pub op: &'a Op,
     /// Shape of the first argument, or of the result if there is no argument.
     pub shape: Shape,
+    /// Shapes of all arguments of a shuffle; otherwise empty.
+    pub shapes: &'a [Shape],
     /// First counter block of the masks that this instruction owns.
     pub masks: u64,
     /// This party's shares of the arguments.

@@ -2,19 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use super::Context;
+use super::{Context, tiles::Sorting};
 use crate::{
     Circuit, Column, Error, Id, Instruction, Kind, Op, Result, Schedule, Shape,
     engine::{Engine, Inbox, Job, Outbox, Share},
     execute::job_shape,
-    linear::{self, Ring, with_ring},
-    schedule::{Task, Tiles, results},
+    linear,
+    schedule::{Task, results},
     share::Component,
-    transpose,
+    transpose, words,
 };
 
 /// Where a column is.
-enum Slot {
+pub(super) enum Slot {
     /// Not there yet, or dead.
     Empty,
     /// A public word (bits: 0 or 1) in every row; never stored.
@@ -24,26 +24,30 @@ enum Slot {
 }
 
 /// A job between its first start and its last finish.
-struct Pending<'a> {
-    results: Vec<Share>,
+pub(super) struct Pending<'a> {
+    pub(super) results: Vec<Share>,
     /// Its results are the frames of its round, and count as frames until that is over.
     moves: bool,
-    temporary: Temporary,
-    /// The tile at hand of a block.
-    tile: Option<Box<Level<'a>>>,
+    pub(super) temporary: Temporary,
+    /// The tile at hand of a block or sort.
+    pub(super) tile: Option<Box<Level<'a>>>,
+    /// What a sort has come to.
+    pub(super) sorting: Option<Box<Sorting>>,
 }
 
 /// Constant arguments made into columns.
-type Temporary = Vec<(Id, Share)>;
+pub(super) type Temporary = Vec<(Id, Share)>;
 
 /// The columns of a circuit, or of one tile of a block.
 pub(super) struct Level<'a> {
-    circuit: &'a Circuit,
-    schedule: &'a Schedule,
+    pub(super) circuit: &'a Circuit,
+    pub(super) schedule: &'a Schedule,
     /// First counter block of its masks.
-    masks: u64,
-    slots: Vec<Slot>,
-    pending: BTreeMap<usize, Pending<'a>>,
+    pub(super) masks: u64,
+    pub(super) slots: Vec<Slot>,
+    pub(super) pending: BTreeMap<usize, Pending<'a>>,
+    /// What was opened to all compute parties.
+    pub(super) opened: Vec<Column>,
 }
 
 impl<'a> Level<'a> {
@@ -54,6 +58,7 @@ impl<'a> Level<'a> {
             masks,
             slots: circuit.shapes().iter().map(|_| Slot::Empty).collect(),
             pending: BTreeMap::new(),
+            opened: Vec::new(),
         }
     }
 
@@ -69,6 +74,9 @@ impl<'a> Level<'a> {
             if task.step == 0 {
                 let pending = self.begin(ctx, task.at);
                 self.pending.insert(task.at, pending);
+                if matches!(self.circuit.instructions()[task.at].op, Op::Sort(_)) {
+                    self.begin_sort(ctx, task.at)?;
+                }
             }
             match schedule.blocks.get(&task.at) {
                 Some(tiles) => self.start_tile(ctx, task, tiles, out)?,
@@ -95,131 +103,13 @@ impl<'a> Level<'a> {
                 engine.finish(job, inbox)?;
                 Ok(job.opened.take())
             })?;
-            ctx.opened.extend(opened.map(|column| (task.at, column)));
+            match self.circuit.instructions()[task.at].op {
+                Op::Open => self.opened.extend(opened),
+                _ => ctx.opened.extend(opened.map(|column| (task.at, column))),
+            }
         }
         for task in tasks.iter().filter(|task| task.last) {
             self.end(ctx, task.at);
-        }
-        Ok(())
-    }
-
-    fn start_tile(
-        &mut self,
-        ctx: &mut Context,
-        task: &Task,
-        tiles: &'a Tiles,
-        out: &mut Outbox,
-    ) -> Result<()> {
-        let (tile, step) = (task.step / tiles.depth, task.step % tiles.depth);
-        if step == 0 {
-            self.open_tile(ctx, task.at, tiles, tile)?;
-        }
-        let level = self.tile(task.at)?;
-        let layer = &level.schedule.layers[step];
-        for &at in &layer.local {
-            level.local(ctx, at)?;
-        }
-        level.start(ctx, &layer.tasks, out)
-    }
-
-    fn finish_tile(
-        &mut self,
-        ctx: &mut Context,
-        task: &Task,
-        tiles: &'a Tiles,
-        inbox: &Inbox,
-    ) -> Result<()> {
-        let (tile, step) = (task.step / tiles.depth, task.step % tiles.depth);
-        let level = self.tile(task.at)?;
-        level.finish(ctx, &level.schedule.layers[step].tasks, inbox)?;
-        if step + 1 == tiles.depth {
-            self.close_tile(ctx, task.at, tiles, tile)?;
-        }
-        Ok(())
-    }
-
-    /// The tile at hand of a block.
-    fn tile(&mut self, at: usize) -> Result<&mut Level<'a>> {
-        let tile = self.pending.get_mut(&at).and_then(|pending| pending.tile.as_deref_mut());
-        tile.ok_or_else(|| missing(at))
-    }
-
-    /// Cuts a tile from the arguments of a block.
-    fn open_tile(
-        &mut self,
-        ctx: &mut Context,
-        at: usize,
-        tiles: &'a Tiles,
-        tile: usize,
-    ) -> Result<()> {
-        let (body, schedule) = tiles.body(tile);
-        let (start, rows) = tiles.bounds[tile];
-        let masks = self.masks + self.schedule.masks[at] + tile as u64 * tiles.masks;
-        let mut level = Level::new(body, schedule, masks);
-        let pending = self.pending.get_mut(&at).ok_or_else(|| missing(at))?;
-        let args = &self.circuit.instructions()[at].args;
-        let args = arguments(&self.slots, &pending.temporary, args).ok_or_else(|| missing(at))?;
-        for instruction in body.instructions() {
-            if let Op::Argument { index, shape } = &instruction.op {
-                let mut share = Self::buffers(ctx, *shape);
-                for (z, x) in share.0.iter_mut().zip(&args[*index].0) {
-                    z.copy_from_slice(&x[words(shape.kind, start, rows)]);
-                }
-                level.slots[instruction.first as usize] = Slot::Share(share);
-            }
-        }
-        pending.tile = Some(Box::new(level));
-        Ok(())
-    }
-
-    /// Computes what is left of a tile and puts its outputs into the results of the block.
-    fn close_tile(
-        &mut self,
-        ctx: &mut Context,
-        at: usize,
-        tiles: &'a Tiles,
-        tile: usize,
-    ) -> Result<()> {
-        let Op::Block(block) = &self.circuit.instructions()[at].op else {
-            return Err(missing(at));
-        };
-        let (start, rows) = tiles.bounds[tile];
-        let pending = self.pending.get_mut(&at).ok_or_else(|| missing(at))?;
-        let mut level = pending.tile.take().ok_or_else(|| missing(at))?;
-        for layer in level.schedule.layers.iter().skip(tiles.depth) {
-            for &at in &layer.local {
-                level.local(ctx, at)?;
-            }
-        }
-        for (&id, result) in block.outputs.iter().zip(&mut pending.results) {
-            let shape = level.circuit.shape(id);
-            let range = words(shape.kind, start, rows);
-            for (c, z) in result.0.iter_mut().enumerate() {
-                let z = &mut z[range.clone()];
-                match &level.slots[id as usize] {
-                    Slot::Share(share) => z.copy_from_slice(&share.0[c]),
-                    Slot::Constant(value) => {
-                        linear::fill(shape, linear::word(shape.kind, *value) * ctx.one[c], z);
-                    }
-                    Slot::Empty => return Err(missing(at)),
-                }
-            }
-        }
-        for (&id, result) in block.sums.iter().zip(&mut pending.results[block.outputs.len()..]) {
-            let kind = level.circuit.shape(id).kind;
-            for (c, z) in result.0.iter_mut().enumerate() {
-                let sum = match &level.slots[id as usize] {
-                    Slot::Share(share) => linear::sum(kind, &share.0[c]),
-                    Slot::Constant(value) => linear::times(kind, *value, rows) * ctx.one[c],
-                    Slot::Empty => return Err(missing(at)),
-                };
-                z[0] = if tile == 0 { sum } else { with_ring!(kind, R => R::add(z[0], sum)) };
-            }
-        }
-        for slot in level.slots {
-            if let Slot::Share(share) = slot {
-                Self::free(ctx, share);
-            }
         }
         Ok(())
     }
@@ -244,17 +134,35 @@ impl<'a> Level<'a> {
             | Op::Gather { .. } => self.linear(ctx, at, instruction),
             // Its column was cut when the tile was opened.
             Op::Argument { .. } => self.bury(ctx, at),
-            Op::Block(_) => {
+            Op::Block(_) | Op::Sort(_) => {
                 let pending = self.begin(ctx, at);
                 self.pending.insert(at, pending);
-                let schedule = self.schedule;
-                if let Some(tiles) = schedule.blocks.get(&at) {
-                    for tile in 0..tiles.bounds.len() {
-                        self.open_tile(ctx, at, tiles, tile)?;
-                        self.close_tile(ctx, at, tiles, tile)?;
+                if matches!(instruction.op, Op::Sort(_)) {
+                    self.begin_sort(ctx, at)?;
+                }
+                self.local_tiles(ctx, at)?;
+                self.end(ctx, at);
+            }
+            Op::RowNumber { rows, width } => {
+                let numbers: Vec<u64> = (0..*rows as u64).collect();
+                let mut planes: Vec<Share> = (0..*width)
+                    .map(|_| Self::buffers(ctx, circuit.shape(instruction.first)))
+                    .collect();
+                for (c, &one) in ctx.one.iter().enumerate() {
+                    let mut plane: Vec<&mut [u64]> =
+                        planes.iter_mut().map(|plane| plane.0[c].as_mut()).collect();
+                    if one == 1 {
+                        words::to_planes(&numbers, &mut plane);
+                    } else {
+                        for plane in plane {
+                            plane.fill(0);
+                        }
                     }
                 }
-                self.end(ctx, at);
+                for (id, plane) in results(circuit, at).zip(planes) {
+                    self.slots[id] = Slot::Share(plane);
+                }
+                self.bury(ctx, at);
             }
             _ => {
                 let task = [Task { at, step: 0, last: true }];
@@ -265,13 +173,13 @@ impl<'a> Level<'a> {
         Ok(())
     }
 
-    fn buffers(ctx: &mut Context, shape: Shape) -> Share {
+    pub(super) fn buffers(ctx: &mut Context, shape: Shape) -> Share {
         let components = ctx.components[usize::from(shape.kind == Kind::Bit)];
         let take = |_| Component::Own(ctx.pool.take(shape.words()));
         Share((0..components).map(take).collect())
     }
 
-    fn free(ctx: &mut Context, share: Share) {
+    pub(super) fn free(ctx: &mut Context, share: Share) {
         ctx.pool.give(share.0);
     }
 
@@ -312,7 +220,7 @@ impl<'a> Level<'a> {
         });
         let results = results.collect();
         let temporary = self.materialise(ctx, instruction);
-        Pending { results, moves, temporary, tile: None }
+        Pending { results, moves, temporary, tile: None, sorting: None }
     }
 
     fn end(&mut self, ctx: &mut Context, at: usize) {
@@ -355,11 +263,16 @@ impl<'a> Level<'a> {
             Op::Enter { holder, slot, .. } if *holder == ctx.me => ctx.inputs.get(*slot),
             _ => None,
         };
+        let shapes: Vec<Shape> = match instruction.op {
+            Op::Shuffle { .. } => instruction.args.iter().map(|&id| circuit.shape(id)).collect(),
+            _ => Vec::new(),
+        };
         let mut job = Job {
             at: task.at,
             step: task.step,
             op: &instruction.op,
             shape: job_shape(circuit, instruction),
+            shapes: &shapes,
             masks: self.masks + self.schedule.masks[task.at],
             args: &args,
             results: &mut pending.results,
@@ -518,18 +431,12 @@ impl<'a> Level<'a> {
     }
 }
 
-/// The words of rows `start .. start + rows`; `start` is a multiple of 64.
-fn words(kind: Kind, start: usize, rows: usize) -> std::ops::Range<usize> {
-    let start = Shape { kind, rows: start }.words();
-    start..start + Shape { kind, rows }.words()
-}
-
-fn missing(at: usize) -> Error {
+pub(super) fn missing(at: usize) -> Error {
     Error::Circuit { at, what: "an argument is not there when it is used".into() }
 }
 
 /// The arguments of an instruction, constants from `temporary`.
-fn arguments<'s>(
+pub(super) fn arguments<'s>(
     slots: &'s [Slot],
     temporary: &'s Temporary,
     ids: &[Id],

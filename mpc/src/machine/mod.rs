@@ -1,6 +1,7 @@
 //! One compute party of a run: its columns and what it shares among all instructions.
 
 mod level;
+mod tiles;
 
 use level::Level;
 

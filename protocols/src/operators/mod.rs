@@ -16,6 +16,7 @@ mod logic;
 pub mod numbers;
 mod prefix;
 mod segment;
+mod sort;
 
 pub use aes::aes128;
 pub use arithmetic::{add, carry_save, multiply, subtract, sum_of, top_of_sum};
@@ -40,6 +41,7 @@ pub use segment::{
     segment_ends, segment_starts, segmented_count, segmented_first, segmented_max, segmented_min,
     segmented_sum, segmented_sums,
 };
+pub use sort::{Sorted, shuffle, sort};
 
 /// Smallest `k` with `2^k >= n`: the depth of a tree over `n` leaves. 0 for 0 and 1.
 pub fn ceil_log2(n: usize) -> usize {

@@ -11,6 +11,8 @@
 //! | addend 0 | `x_0 + x_1` is known to party 0, which enters it | one word from party 0 |
 //! | addend 1 | `x_2` is known to the two parties that hold it: a sharing as it stands | nothing |
 //! | random | `x_p` from a mask shared with `p - 1` | nothing |
+//! | open | `x_p` goes to `p + 1`, which is missing it | one bit per party |
+//! | shuffle | in turn every two parties permute by an order that they alone know and share anew: [`shuffle`] | two words per party, three rounds |
 //! | reveal | every compute party sends `x_p + a_p` to the receiver | one word per party |
 //!
 //! The zero sharing is `a_p = F(k_p) - F(k_{p+1})`, where `p` and `p - 1` share the key `k_p`.
@@ -22,6 +24,8 @@
 //! more than their sum. That every compute party takes part in an opening also lets each of them
 //! prevent it. An outside holder's two keys come from the seed that it shares with compute party 0,
 //! which therefore needs no message; party 1 is sent the key of `x_1`, party 2 that of `x_0`.
+
+mod shuffle;
 
 use std::collections::BTreeMap;
 
@@ -91,6 +95,22 @@ impl Scheme for Rep3 {
             }
             Op::Addend { index: 1, .. } | Op::Random { .. } => {}
             Op::Addend { index, .. } => return Err(no_addend(at, *index)),
+            Op::Open => {
+                price.rounds = 1;
+                let bytes = circuit.shape(instruction.args[0]).bytes();
+                for p in 0..3 {
+                    price.wire(0, c[p], c[(p + 1) % 3], bytes);
+                }
+            }
+            Op::Shuffle { .. } => {
+                price.rounds = 3;
+                let bytes = instruction.args.iter().map(|&id| circuit.shape(id).bytes()).sum();
+                for step in 0..3 {
+                    let [a, b] = shuffle::pair(&instruction.op, step);
+                    price.wire(step, c[a], c[b], bytes);
+                    price.wire(step, c[b], c[a], bytes);
+                }
+            }
             Op::Reveal { to, .. } => {
                 price.rounds = 1;
                 for &from in c {
@@ -129,6 +149,7 @@ impl Scheme for Rep3 {
             zero: pair("rep3 zero"),
             random: pair("rep3 random"),
             enter: pair("rep3 enter"),
+            order: pair("rep3 order"),
             outside,
         }))
     }
@@ -159,6 +180,8 @@ struct Party {
     zero: [Prg; 2],
     random: [Prg; 2],
     enter: [Prg; 2],
+    /// The random orders of shuffles.
+    order: [Prg; 2],
     outside: BTreeMap<usize, [Option<Prg>; 2]>,
 }
 
@@ -328,6 +351,12 @@ impl Engine for Party {
                 self.give(job.shape, job.masks, &value, &mut job.results[0], out)
             }
             Op::Mul => self.multiply(job, out),
+            Op::Open => {
+                let bytes = job.shape.bytes();
+                words::put(&job.args[0].0[0], out.section(self.next(), bytes)?);
+                Ok(())
+            }
+            Op::Shuffle { .. } => self.start_shuffle(job, out),
             Op::Addend { index: 0, .. } if self.place == 0 => {
                 let mut value = Zeroizing::new(job.args[0].0[0].to_vec());
                 linear::add_to(job.shape.kind, &job.args[0].0[1], &mut value);
@@ -406,6 +435,12 @@ impl Engine for Party {
                 job.opened = Some(total(job.shape, &mut z, &others, inbox)?);
             }
             Op::Reveal { .. } => {}
+            Op::Open => {
+                let mut z = job.args[0].0[0].to_vec();
+                linear::add_to(job.shape.kind, &job.args[0].0[1], &mut z);
+                job.opened = Some(total(job.shape, &mut z, &[self.prev()], inbox)?);
+            }
+            Op::Shuffle { .. } => self.finish_shuffle(job, inbox)?,
             op => return Err(unknown(job.at, op)),
         }
         Ok(())

@@ -1,0 +1,99 @@
+//! Sorting and shuffling rows.
+//!
+//! Radix sorts permute all rows once per bit of the key (Asharov, Hamada, Ikarashi, Kikuchi, Nof,
+//! Pinkas, Takahashi, Tomida, "Efficient secure three-party sorting with applications to data
+//! analysis and heavy hitters", CCS 2022). Here the rows are shuffled once and then sorted by
+//! comparisons that are opened (Hamada et al., ICISC 2012): of rows in a random order that nobody
+//! knows, with distinct keys, their order tells nothing.
+
+use tacit_mpc::{Bit, Builder, Circuit, Kind, Num, Op, Shape, Sort, rank::Contest};
+
+use super::less;
+
+/// Rows that were sorted.
+#[derive(Clone, Debug)]
+pub struct Sorted {
+    /// The keys, each as planes.
+    pub keys: Vec<Vec<Bit>>,
+    /// The other columns.
+    pub nums: Vec<Num>,
+    /// The other columns of bits.
+    pub bits: Vec<Bit>,
+    /// Planes of the number that each row had before.
+    pub from: Vec<Bit>,
+}
+
+/// The rows sorted by `keys`, the first of them most significant, each given as planes of an
+/// unsigned number, least significant first. Stable. `nums` and `bits` go with their rows.
+///
+/// With `n` rows and keys of `w` bits in all, a comparison has `v = w + ceil(log2 n)` bits, which
+/// takes at most `3 v - 2` ANDs and `1 + ceil(log2 v)` rounds, and one more to open. How many there
+/// are, in how many levels, says [`Contest`]: for a million rows 28 levels and 29 per row. Three
+/// rounds and two words per row and column come on top, for the shuffle.
+///
+/// # Security
+/// All compute parties learn in which order the rows are after they were shuffled. That is a random
+/// order whatever the keys are. About once in 2^40 runs it asks for more comparisons than were
+/// billed and the run ends with an error.
+///
+/// # Panics
+/// If there is no key, or numbers of rows differ.
+pub fn sort(b: &mut Builder, keys: &[Vec<Bit>], nums: &[Num], bits: &[Bit]) -> Sorted {
+    let rows = b.rows(keys[0][0]);
+    let number = (usize::BITS - rows.saturating_sub(1).leading_zeros()).max(1) as usize;
+    let from = b.row_number(rows, number);
+    // The row's number makes keys distinct and the sort stable.
+    let planes: Vec<Bit> =
+        from.iter().chain(keys.iter().rev().flatten()).chain(bits).copied().collect();
+    let width = planes.len() - bits.len();
+    let order = b.permutation();
+    let (nums, planes) = b.shuffle(order, nums, &planes);
+    let most = Contest::new(rows).levels().map(|level| level.pairs(rows)).max();
+    let tile = most.unwrap_or(0).max(1).next_multiple_of(64);
+    let sort = Sort { width, less: comparison(width, tile), tile };
+    let ids: Vec<u32> = planes.iter().map(id).chain(nums.iter().map(id)).collect();
+    let results = b.push(Op::Sort(Box::new(sort)), &ids);
+    let mut results = results.map(Some);
+    let mut take = |count: usize| -> Vec<u32> {
+        (0..count).filter_map(|_| results.next().flatten()).collect()
+    };
+    let from = take(number).into_iter().map(handle).collect();
+    let mut sorted: Vec<Vec<Bit>> =
+        keys.iter().rev().map(|key| take(key.len()).into_iter().map(handle).collect()).collect();
+    sorted.reverse();
+    let bits = take(bits.len()).into_iter().map(handle).collect();
+    let nums = take(nums.len()).into_iter().map(handle).collect();
+    Sorted { keys: sorted, nums, bits, from }
+}
+
+/// The columns with their rows in a random order that nobody knows.
+///
+/// Three rounds; each party sends two words per row and column of numbers, and two bits per row and
+/// column of bits.
+///
+/// # Panics
+/// If numbers of rows differ.
+pub fn shuffle(b: &mut Builder, nums: &[Num], bits: &[Bit]) -> (Vec<Num>, Vec<Bit>) {
+    let order = b.permutation();
+    b.shuffle(order, nums, bits)
+}
+
+/// Opens whether `x < y` for keys of `width` bits.
+fn comparison(width: usize, rows: usize) -> Circuit {
+    let mut b = Builder::new();
+    let shape = Shape { kind: Kind::Bit, rows };
+    let keys: Vec<Bit> = (0..2 * width)
+        .map(|index| handle(b.push(Op::Argument { index, shape }, &[]).start))
+        .collect();
+    let smaller = less(&mut b, &keys[..width], &keys[width..]);
+    b.push(Op::Open, &[id(&smaller)]);
+    b.finish()
+}
+
+fn id<H: tacit_mpc::Handle>(x: &H) -> u32 {
+    x.id()
+}
+
+fn handle<H: tacit_mpc::Handle>(id: u32) -> H {
+    H::from_id(id)
+}
