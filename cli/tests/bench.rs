@@ -127,13 +127,11 @@ fn a_circuit_file_that_is_none_is_refused_with_its_name_and_line() {
 /// A file of three parties on loopback whose keys lie beside it.
 fn peers(home: &tempfile::TempDir) -> PathBuf {
     let sockets: Vec<UdpSocket> = (0..3).map(|_| UdpSocket::bind("127.0.0.1:0").unwrap()).collect();
-    let mut text = String::new();
-    for (name, socket) in ["a", "b", "c"].iter().zip(&sockets) {
+    let party = |(name, socket): (&str, &UdpSocket)| {
         let key = ok(["key", "new", path(&home.path().join(format!("{name}.key")))]);
-        let (key, address) = (key.trim(), socket.local_addr().unwrap());
-        text +=
-            &format!("[[party]]\nname = \"{name}\"\nkey = \"{key}\"\naddress = \"{address}\"\n");
-    }
+        peer(name, &key, socket.local_addr().unwrap())
+    };
+    let text: String = ["a", "b", "c"].into_iter().zip(&sockets).map(party).collect();
     let file = home.path().join("peers.toml");
     fs::write(&file, text).unwrap();
     file

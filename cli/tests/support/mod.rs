@@ -54,6 +54,12 @@ pub fn fails<S: AsRef<OsStr>>(
     format!("{}\n{}", word("message"), word("help"))
 }
 
+/// A party in a file for `tacit bench run --peers`.
+pub fn peer(name: &str, key: &str, address: std::net::SocketAddr) -> String {
+    let key = key.trim();
+    format!("[[party]]\nname = \"{name}\"\nkey = \"{key}\"\naddress = \"{address}\"\n")
+}
+
 /// The failure on the last line of standard error.
 #[track_caller]
 pub fn failure(output: &Output) -> Value {

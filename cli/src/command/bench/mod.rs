@@ -69,7 +69,7 @@ pub enum Command {
     List,
     /// Measure
     #[command(after_help = RUN_HELP)]
-    Run(Run),
+    Run(Box<Run>),
     /// Write the circuit of AES-128 in Bristol Fashion
     Circuit(Circuit),
     /// Set two folders (or files) of records beside each other
