@@ -9,7 +9,7 @@ use std::{
     process::{Output, Stdio},
 };
 
-use support::{both, fails, failure, ok, path, run, tacit, text};
+use support::{both, fails, failure, ok, path, peer, run, tacit, text};
 
 #[test]
 fn a_report_shows_every_figure_to_reach_and_a_comparison_ends_with_its_code() {
