@@ -53,8 +53,6 @@ enum Kind {
     ToBits(usize),
     ToNumber(usize),
     GroupSum,
-    Sort(usize),
-    Shuffle,
     Aes,
     Dispatch,
 }
@@ -138,21 +136,6 @@ pub const TASKS: &[Task] = &[
         depth: 1,
         n: 1_000_000,
         kind: Kind::GroupSum,
-    },
-    Task {
-        name: "sort",
-        about: "row of a stable sort by keys of 32 bits, with one column of numbers that goes along \
-                (not on additive)",
-        depth: 1,
-        n: 1_000_000,
-        kind: Kind::Sort(32),
-    },
-    Task {
-        name: "shuffle",
-        about: "row of one number in a shuffle (not on additive)",
-        depth: 1,
-        n: 10_000_000,
-        kind: Kind::Shuffle,
     },
     Task {
         name: "aes",
@@ -252,22 +235,6 @@ impl Task {
                 let sums = operators::group_sum(b, x, &groups, GROUPS);
                 return b.reveal(sums, to, "sums");
             }
-            Kind::Sort(width) => {
-                let (key, payload) = (bits(b, width), number(b));
-                let sorted = operators::sort(b, &[key], &[payload], &[]);
-                let sum = b.sum(sorted.nums[0]);
-                let sample = b.gather(sorted.nums[0], spread(n));
-                b.reveal(sum, to, "sum");
-                b.reveal(sample, to, "sample");
-                let spread = spread(n);
-                sorted.keys[0].iter().map(|&plane| b.gather(plane, spread.clone())).collect()
-            }
-            Kind::Shuffle => {
-                let x = number(b);
-                let (shuffled, _) = operators::shuffle(b, &[x], &[]);
-                let sum = b.sum(shuffled[0]);
-                return b.reveal(sum, to, "sum");
-            }
             Kind::Aes => {
                 let planes = bits(b, 256);
                 aes::apply(b, &planes)
@@ -301,12 +268,6 @@ impl Task {
             Kind::Less(width) | Kind::Equal(width) | Kind::Maximum(width) => planes(2 * width),
             Kind::Select(width) => planes(1 + 2 * width),
             Kind::ToNumber(width) => planes(width),
-            Kind::Sort(width) => {
-                let mut columns = planes(width);
-                columns.push(column("number"));
-                columns
-            }
-            Kind::Shuffle => vec![column("number")],
             Kind::Aes => planes(256),
             Kind::Dispatch => planes(ACROSS),
             Kind::Negative | Kind::Zero | Kind::ToBits(_) | Kind::GroupSum => {
@@ -356,20 +317,6 @@ impl Task {
             }
             Kind::ToBits(width) => opened_bits(column(0), width),
             Kind::ToNumber(width) => total(&mut rows(0, width).into_iter()),
-            Kind::Sort(width) => {
-                let mut all: Vec<(u64, u64)> =
-                    rows(0, width).into_iter().zip(column(width).iter().copied()).collect();
-                all.sort_by_key(|row| row.0);
-                let spread: Vec<(u64, u64)> =
-                    spread(n).into_iter().map(|row| all[row as usize]).collect();
-                let keys: Vec<u64> = spread.iter().map(|row| row.0).collect();
-                let mut opened = total(&mut column(width).iter().copied());
-                let sample = Column::Num(spread.iter().map(|row| row.1).collect());
-                opened.push(("sample".into(), sample));
-                opened.extend(opened_bits(&keys, width));
-                opened
-            }
-            Kind::Shuffle => total(&mut column(0).iter().copied()),
             Kind::Aes => aes::expected(n, inputs),
             Kind::Dispatch => {
                 let mut x: Vec<Vec<u64>> = (0..ACROSS).map(|slot| column(slot).to_vec()).collect();
@@ -395,12 +342,6 @@ impl Task {
             }
         }
     }
-}
-
-/// Up to 64 rows of `n`, evenly spread.
-fn spread(n: usize) -> Vec<u32> {
-    let count = n.min(SAMPLE);
-    (0..count).map(|i| (i * n / count) as u32).collect()
 }
 
 /// Shape of a column of bits.

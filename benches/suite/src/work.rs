@@ -178,9 +178,6 @@ mod tests {
         for &task in TASKS {
             for n in [1, 63, 200] {
                 for engine in [EngineKind::Clear, EngineKind::Rep3, EngineKind::Additive] {
-                    if engine == EngineKind::Additive && task.about.contains("not on additive") {
-                        continue;
-                    }
                     // A layer of `dispatch` is many instructions.
                     let most = if task.name == "dispatch" { 4000 } else { 3 };
                     let mut task = task;
