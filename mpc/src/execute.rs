@@ -48,11 +48,12 @@ pub fn run(
     inputs: Vec<Column>,
     gate: &mut dyn FnMut(&Step) -> Result<()>,
 ) -> Result<Vec<(String, Column)>> {
-    run_measured(circuit, engine, roster, link, inputs, gate).map(|(opened, _)| opened)
+    run_measured(circuit, engine, roster, link, inputs, gate, &mut |_| {}).map(|(opened, _)| opened)
 }
 
 /// [`run`], with the most bytes of columns and frames that were alive at once; 0 at a party that
-/// does not compute.
+/// does not compute. `watch` is called with the number of each layer of the schedule before a
+/// compute party does anything for it: when it is called with 1, everything is entered and dealt.
 ///
 /// # Errors
 /// As [`run`].
@@ -63,9 +64,10 @@ pub fn run_measured(
     link: &mut dyn Link,
     inputs: Vec<Column>,
     gate: &mut dyn FnMut(&Step) -> Result<()>,
+    watch: &mut dyn FnMut(usize),
 ) -> Result<(Vec<(String, Column)>, u64)> {
     let me = link.me();
-    let result = attempt(circuit, engine, roster, link, inputs, gate);
+    let result = attempt(circuit, engine, roster, link, inputs, gate, watch);
     if let Err(error) = &result {
         let culprit = match error {
             Error::Net(error) => error.culprit(),
@@ -94,6 +96,7 @@ fn attempt(
     link: &mut dyn Link,
     inputs: Vec<Column>,
     gate: &mut dyn FnMut(&Step) -> Result<()>,
+    watch: &mut dyn FnMut(usize),
 ) -> Result<(Opened, u64)> {
     if roster.parties != link.parties() {
         return Err(Error::Engine(format!(
@@ -111,7 +114,7 @@ fn attempt(
         let client = scheme.client(&schedule.demand, rounds.link)?;
         return Ok((attend(circuit, client, &inputs, &mut rounds)?, 0));
     }
-    compute(circuit, &*scheme, inputs, &mut rounds)
+    compute(circuit, &*scheme, inputs, &mut rounds, watch)
 }
 
 /// The columns must be exactly those that the circuit asks of this party.
@@ -262,6 +265,7 @@ fn compute(
     scheme: &dyn Scheme,
     inputs: Vec<Column>,
     rounds: &mut Rounds<'_>,
+    watch: &mut dyn FnMut(usize),
 ) -> Result<(Opened, u64)> {
     let schedule = rounds.schedule;
     let budget = bill::peaks(circuit, schedule, scheme, &[rounds.me])[0];
@@ -269,6 +273,7 @@ fn compute(
     let pool = Pool::new(rounds.link.arena(), budget);
     let mut machine = Machine::new(circuit, schedule, scheme, engine, rounds.me, inputs, pool);
     for (number, layer) in schedule.layers.iter().enumerate() {
+        watch(number);
         for &at in &layer.local {
             machine.local(at)?;
         }

@@ -80,10 +80,12 @@ pub fn parties<L: Link>(
             scope.spawn(move || {
                 let mut link = Counted::new(link);
                 let mut steps = Vec::new();
-                let result = run_measured(circuit, engine, roster, &mut link, columns, &mut |s| {
-                    steps.push(*s);
+                let gate = &mut |step: &Step| {
+                    steps.push(*step);
                     Ok(())
-                });
+                };
+                let watch = &mut |_| {};
+                let result = run_measured(circuit, engine, roster, &mut link, columns, gate, watch);
                 let peak = result.as_ref().map_or(0, |(_, peak)| *peak);
                 let ledger = link.ledger().clone();
                 Party { result: result.map(|(opened, _)| opened), ledger, peak, steps }

@@ -176,7 +176,7 @@ impl Apart {
         for _ in 0..setting.repeat.max(1) {
             let mut link = self.link()?;
             let _: Vec<Option<bool>> = tell(&mut link, &true)?;
-            let (played, mut link) = play.one(inputs.clone(), link, &|_| Duration::ZERO);
+            let (played, mut link) = play.one(inputs.clone(), link, &|_| Duration::ZERO, &|| {});
             let played = played?;
             let told = Told {
                 figures: played.figures,

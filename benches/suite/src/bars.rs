@@ -254,9 +254,9 @@ impl Reached<'_> {
         self.record.busiest() as f64 / self.record.done()
     }
 
-    /// Online rounds without openings.
+    /// Online rounds without openings, in whole columns.
     pub fn rounds(&self) -> u64 {
-        self.record.online.rounds - self.record.opening_rounds
+        self.record.whole_rounds
     }
 
     /// Whether time, bytes, rounds and memory all are at the bar or better. Half a byte for a
@@ -362,7 +362,7 @@ mod tests {
         let mut many = good.clone();
         many.online.bytes_sent[0] = 32_000_000;
         let mut long = good.clone();
-        long.online.rounds = 9 + long.opening_rounds;
+        long.whole_rounds = 9;
         assert!(!met(&many) && !met(&long));
     }
 

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use tacit_mpc::{
     Bill, Circuit, Column, EngineKind, PartyCost, Roster, Schedule, bill, schedule,
     testing::{self, Session},
+    tile,
 };
 use tacit_net::{Ledger, memory, simulated};
 
@@ -57,8 +58,16 @@ impl Setting {
         self.bill(&session).map(|_| ())
     }
 
+    /// Rows at a time: where rounds cost next to nothing, what fits in a cache.
+    fn tile(&self) -> Option<usize> {
+        (self.link == LinkKind::Memory && self.n > self.work.tile()).then(|| self.work.tile())
+    }
+
     fn bill(&self, session: &Session) -> Result<(Circuit, Bill)> {
-        let circuit = self.work.circuit(self.n, self.engine, self.parties, session.analyst)?;
+        let mut circuit = self.work.circuit(self.n, self.engine, self.parties, session.analyst)?;
+        if let Some(rows) = self.tile() {
+            circuit = tile(&circuit, rows)?;
+        }
         let bill = bill(&circuit, self.engine, &session.roster)?;
         self.fits(&bill, self.parties, machine::available_memory())?;
         Ok((circuit, bill))
@@ -176,6 +185,15 @@ impl Setting {
             rounds: bill.rounds - setup_rounds,
             bytes_sent: later,
         };
+        let opening_rounds = opening_rounds(&schedule);
+        let whole_rounds = if self.tile().is_some() {
+            let asks = roster.parties - 1;
+            let whole = self.work.circuit(self.n, self.engine, self.parties, asks)?;
+            let whole = tacit_mpc::schedule(&whole, self.engine, roster)?;
+            whole.rounds() - setup_rounds - self::opening_rounds(&whole)
+        } else {
+            online.rounds - opening_rounds
+        };
         let measured = runs.iter().flatten().map(|party| party.peak).max();
         let security = security(self.engine, self.parties as u64);
         Ok(Record {
@@ -198,7 +216,9 @@ impl Setting {
                 bytes_sent: first,
             },
             online,
-            opening_rounds: opening_rounds(&schedule),
+            opening_rounds,
+            tile_rows: self.tile().map(|rows| rows as u64),
+            whole_rounds,
             peak_bytes: Peak { billed: bill.peak_bytes, measured: measured.unwrap_or(0) },
             references: references.list(),
             build: machine::build(),
@@ -277,11 +297,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = record.write(&folder.path().join("new")).unwrap();
         assert_eq!(Record::read(&path).unwrap(), record);
-        let other =
-            std::fs::read_to_string(&path).unwrap().replacen("\"schema\": 2", "\"schema\": 7", 1);
+        let schema = format!("\"schema\": {SCHEMA}");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let other = text.replacen(&schema, "\"schema\": 77", 1);
         std::fs::write(&path, other).unwrap();
         let error = Record::read_all(folder.path().join("new").as_path()).unwrap_err().to_string();
-        assert!(error.contains("schema 7") && error.contains("schema 2"), "{error}");
+        assert!(
+            error.contains("schema 77") && error.contains(&format!("schema {SCHEMA}")),
+            "{error}"
+        );
     }
 
     #[test]

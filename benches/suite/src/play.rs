@@ -49,11 +49,11 @@ pub(crate) struct Figures {
     pub peak: u64,
 }
 
-/// Notes when the first round was over, and the time that a link had simulated by then.
+/// Notes the time that a link had simulated when the first round was over.
 struct Timed<'a, L> {
     inner: Counted<L>,
     network: &'a (dyn Fn(&L) -> Duration + Sync),
-    first: Option<(Instant, Duration)>,
+    first: Option<Duration>,
 }
 
 impl<L: Link> Link for Timed<'_, L> {
@@ -66,7 +66,7 @@ impl<L: Link> Link for Timed<'_, L> {
     fn exchange(&mut self, round: Round) -> tacit_net::Result<Frames> {
         let frames = self.inner.exchange(round);
         let network = (self.network)(self.inner.get_ref());
-        self.first.get_or_insert_with(|| (Instant::now(), network));
+        self.first.get_or_insert(network);
         frames
     }
     fn seed(&mut self, peer: usize) -> tacit_net::Result<Seed> {
@@ -101,12 +101,17 @@ impl Play<'_> {
         network: impl Fn(&L) -> Duration + Sync,
     ) -> Result<Vec<Played>> {
         let ready = Barrier::new(links.len());
+        // What is entered is taken in before anybody's clock of what follows runs.
+        let entered = Barrier::new(self.roster.compute.len());
         let done = Barrier::new(links.len());
         let party = |me: usize, link: L| {
             let asks = me + 1 == self.roster.parties;
             let columns = if asks { inputs.clone() } else { Vec::new() };
             ready.wait();
-            let (result, link) = self.one(columns, link, &network);
+            let entered = || {
+                entered.wait();
+            };
+            let (result, link) = self.one(columns, link, &network, &entered);
             done.wait();
             drop(link);
             result
@@ -125,20 +130,30 @@ impl Play<'_> {
         })
     }
 
-    /// Runs one party and gives its link back.
+    /// Runs one party and gives its link back. A compute party calls `entered` when it has taken in
+    /// what was entered.
     pub(crate) fn one<L: Link>(
         self,
         columns: Inputs,
         link: L,
         network: &(dyn Fn(&L) -> Duration + Sync),
+        entered: &dyn Fn(),
     ) -> (Result<Played>, L) {
         let Self { circuit, engine, roster } = self;
         let mut link = Timed { inner: Counted::new(link), network, first: None };
         let start = Instant::now();
-        let result = run_measured(circuit, engine, roster, &mut link, columns, &mut |_| Ok(()));
+        let mut first = None;
+        let mut watch = |layer| {
+            if layer == 1 {
+                entered();
+                first = Some(Instant::now());
+            }
+        };
+        let result =
+            run_measured(circuit, engine, roster, &mut link, columns, &mut |_| Ok(()), &mut watch);
         let end = Instant::now();
         let all = network(link.inner.get_ref());
-        let (first, before) = link.first.unwrap_or((end, Duration::ZERO));
+        let (first, before) = (first.unwrap_or(end), link.first.unwrap_or_default());
         let played = result.map(|(opened, peak)| Played {
             figures: Figures {
                 setup: (first - start + before).as_secs_f64(),

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Error, Result};
 
 /// Version of the layout.
-pub const SCHEMA: u32 = 2;
+pub const SCHEMA: u32 = 3;
 
 /// One measurement.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -49,6 +49,10 @@ pub struct Record {
     /// Of the online rounds, the last ones, in which check values are opened: an operator within a
     /// longer computation does not take them.
     pub opening_rounds: u64,
+    /// Rows that were worked on at a time; none if columns were whole.
+    pub tile_rows: Option<u64>,
+    /// Online rounds without openings if columns are whole, as over a network.
+    pub whole_rounds: u64,
     /// Bytes of columns and frames alive at once at one compute party.
     pub peak_bytes: Peak,
     /// What this machine does at best, measured in the same run.

@@ -52,6 +52,8 @@ enum Kind {
     Select(usize),
     ToBits(usize),
     ToNumber(usize),
+    Sort(usize),
+    Shuffle,
     GroupSum,
     Aes,
     Dispatch,
@@ -131,6 +133,20 @@ pub const TASKS: &[Task] = &[
         kind: Kind::ToNumber(32),
     },
     Task {
+        name: "sort",
+        about: "row sorted stably by a key of 32 bits, with a column of 64 bits",
+        depth: 1,
+        n: 1_000_000,
+        kind: Kind::Sort(32),
+    },
+    Task {
+        name: "shuffle",
+        about: "row of 64 bits put into a random order that nobody knows",
+        depth: 1,
+        n: 10_000_000,
+        kind: Kind::Shuffle,
+    },
+    Task {
         name: "group-sum",
         about: "number summed into one of 1,000 public groups (local)",
         depth: 1,
@@ -172,6 +188,20 @@ impl Task {
         })
     }
 
+    /// Rows at a time that fit in a cache with all that is alive.
+    pub(crate) fn tile(&self) -> usize {
+        match self.kind {
+            Kind::And => 1 << 21,
+            _ => 1 << 15,
+        }
+    }
+
+    /// Whether only engines with a shuffle run it.
+    #[cfg(test)]
+    pub(crate) fn needs_shuffle(&self) -> bool {
+        matches!(self.kind, Kind::Sort(_) | Kind::Shuffle)
+    }
+
     pub(crate) fn build(&self, b: &mut Builder, n: usize, addends: usize, to: usize) {
         let number = |b: &mut Builder| -> Num { b.enter(to, n) };
         let bits =
@@ -199,8 +229,7 @@ impl Task {
             }
             Kind::Zero => {
                 let x = number(b);
-                let planes = operators::to_bits(b, x, 64, addends);
-                vec![operators::equal_public(b, &planes, 0)]
+                vec![operators::is_zero(b, x, 64, addends)]
             }
             Kind::Less(width) => {
                 let (x, y) = (bits(b, width), bits(b, width));
@@ -227,6 +256,22 @@ impl Task {
                 let planes = bits(b, width);
                 let x = operators::to_num(b, &planes, addends);
                 let sum = b.sum(x);
+                return b.reveal(sum, to, "sum");
+            }
+            Kind::Sort(width) => {
+                let (x, key) = (number(b), bits(b, width));
+                let sorted = operators::sort(b, &[key], &[x], &[]);
+                // Row `i` counts `n - i` times in the sum of all sums so far.
+                let so_far = b.prefix_sum(sorted.nums[0]);
+                let weighted = b.sum(so_far);
+                let first = b.slice(sorted.nums[0], 0, n.min(SAMPLE));
+                b.reveal(weighted, to, "weighted");
+                return b.reveal(first, to, "first");
+            }
+            Kind::Shuffle => {
+                let x = number(b);
+                let (nums, _) = operators::shuffle(b, &[x], &[]);
+                let sum = b.sum(nums[0]);
                 return b.reveal(sum, to, "sum");
             }
             Kind::GroupSum => {
@@ -270,7 +315,12 @@ impl Task {
             Kind::ToNumber(width) => planes(width),
             Kind::Aes => planes(256),
             Kind::Dispatch => planes(ACROSS),
-            Kind::Negative | Kind::Zero | Kind::ToBits(_) | Kind::GroupSum => {
+            Kind::Sort(width) => {
+                let mut columns = vec![column("number")];
+                columns.extend((0..width).map(|_| column("bit")));
+                columns
+            }
+            Kind::Negative | Kind::Zero | Kind::ToBits(_) | Kind::GroupSum | Kind::Shuffle => {
                 vec![column("number")]
             }
         }
@@ -333,6 +383,20 @@ impl Task {
                 });
                 opened_plane(0, ACROSS * n, Column::bits(rows).words().to_vec())
             }
+            Kind::Sort(width) => {
+                let keys = rows(1, width);
+                let mut order: Vec<usize> = (0..n).collect();
+                order.sort_by_key(|&row| keys[row]);
+                let sorted: Vec<u64> = order.iter().map(|&row| column(0)[row]).collect();
+                let weights = (1..=n as u64).rev();
+                let terms = sorted.iter().zip(weights).map(|(x, weight)| x.wrapping_mul(weight));
+                let weighted = terms.fold(0, u64::wrapping_add);
+                vec![
+                    ("weighted".into(), Column::Num(vec![weighted])),
+                    ("first".into(), Column::Num(sorted[..n.min(SAMPLE)].to_vec())),
+                ]
+            }
+            Kind::Shuffle => total(&mut column(0).iter().copied()),
             Kind::GroupSum => {
                 let mut sums = vec![0_u64; GROUPS];
                 for (row, x) in column(0).iter().enumerate() {
