@@ -22,7 +22,7 @@ mod tests {
         let page = include_str!("../../docs/PROTOCOLS.md");
         let quoted = page.split('`').skip(1).step_by(2);
         let files: Vec<&str> = quoted
-            .filter(|word| word.contains('/') || word.ends_with(".md"))
+            .filter(|word| word.contains('/') || Path::new(word).extension().is_some())
             .filter(|word| !word.contains(char::is_whitespace))
             .collect();
         assert!(files.len() > 15, "{files:?}");
