@@ -23,10 +23,35 @@ pub struct Block {
     pub body: Circuit,
     /// The columns that go out.
     pub outputs: Vec<Id>,
-    /// The columns whose sums over all rows go out, one row each, after the outputs.
-    pub sums: Vec<Id>,
+    /// What goes out of other columns, after the outputs.
+    pub parts: Vec<Part>,
     /// Rows of every column of the body; a multiple of 64.
     pub tile: usize,
+}
+
+/// What goes out of a column that does not go out as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// The sum of all rows.
+    Sum(Id),
+    /// Rows of the first tile.
+    Rows {
+        /// Of which column.
+        of: Id,
+        /// The first row.
+        start: usize,
+        /// Number of rows.
+        rows: usize,
+    },
+}
+
+impl Part {
+    pub(crate) fn of(self) -> Id {
+        match self {
+            Self::Sum(id) | Self::Rows { of: id, .. } => id,
+        }
+    }
 }
 
 impl Block {
@@ -49,13 +74,20 @@ impl Block {
             shape.map(|shape| Shape { rows, ..*shape })
         };
         let columns = self.outputs.iter().map(|&id| shape(id, rows));
-        let shapes = columns.chain(self.sums.iter().map(|&id| shape(id, 1))).collect::<Option<_>>();
+        let parts = self.parts.iter().map(|part| match *part {
+            Part::Sum(id) => shape(id, 1),
+            Part::Rows { of, start, rows: some } => {
+                let end = start.checked_add(some)?;
+                if end <= self.tile.min(rows) { shape(of, some) } else { None }
+            }
+        });
+        let shapes = columns.chain(parts).collect::<Option<_>>();
         shapes.ok_or_else(|| "a block has no such output".into())
     }
 
     /// The columns that outlive a tile's instructions.
     pub(crate) fn kept(&self) -> Vec<Id> {
-        self.outputs.iter().chain(&self.sums).copied().collect()
+        self.outputs.iter().copied().chain(self.parts.iter().map(|part| part.of())).collect()
     }
 }
 
@@ -189,14 +221,18 @@ impl Parts {
                 None => args.map(|(stage, _)| stage).max(),
             };
             let stage = stage.unwrap_or(0);
-            // A sum is taken tile by tile, so that the column need not be kept.
-            let summed = match (&instruction.op, instruction.args.first()) {
+            // A sum is taken tile by tile, and some rows from the first tile, so that the column
+            // need not be kept.
+            let part = match (&instruction.op, instruction.args.first()) {
                 (Op::Sum, Some(&id)) => stages[id as usize].1,
+                (Op::Slice { start, rows }, Some(&id)) if start + rows <= tile => {
+                    stages[id as usize].1
+                }
                 _ => None,
             };
             parts.last = parts.last.max(stage);
             stages.resize(stages.len() + made(circuit, at).len(), (stage, group));
-            match (&instruction.op, group.or(summed)) {
+            match (&instruction.op, group.or(part)) {
                 (Op::Constant { .. }, _) => {
                     // A constant is made anew wherever it is used; at the front it costs nothing.
                     parts.others.entry(0).or_default().push(at);
@@ -279,8 +315,8 @@ fn emit(
         }
         return Ok(());
     }
-    let sum = |&&at: &&usize| instructions[at].op == Op::Sum;
-    for &at in group.iter().filter(|at| !sum(at)) {
+    let whole = |&&at: &&usize| is_row_wise(&instructions[at].op);
+    for &at in group.iter().filter(whole) {
         let Instruction { op, args, .. } = &instructions[at];
         let op = match op {
             Op::Random { shape } => Op::Random { shape: Shape { rows: tile, ..*shape } },
@@ -296,10 +332,18 @@ fn emit(
     let mut kept: Vec<Id> =
         inside.intersection(&used).copied().filter(|id| inner.contains_key(id)).collect();
     let outputs = kept.iter().map(|id| inner[id]).collect();
-    let summed = group.iter().filter(sum).map(|&at| &instructions[at]);
-    let sums = summed.clone().map(|instruction| inner[&instruction.args[0]]).collect();
-    kept.extend(summed.map(|instruction| instruction.first));
-    let results = out.push(Op::Block(Box::new(Block { body, outputs, sums, tile })), &args)?;
+    let mut parts = Vec::new();
+    for instruction in group.iter().map(|&at| &instructions[at]) {
+        let of = instruction.args.first().and_then(|id| inner.get(id).copied());
+        let part = match (&instruction.op, of) {
+            (Op::Sum, Some(of)) => Part::Sum(of),
+            (&Op::Slice { start, rows }, Some(of)) => Part::Rows { of, start, rows },
+            _ => continue,
+        };
+        parts.push(part);
+        kept.push(instruction.first);
+    }
+    let results = out.push(Op::Block(Box::new(Block { body, outputs, parts, tile })), &args)?;
     renamed.extend(kept.into_iter().zip(results));
     Ok(())
 }
@@ -337,7 +381,7 @@ mod tests {
             .filter_map(|i| if let Op::Block(block) = &i.op { Some(&**block) } else { None })
             .collect();
         let [block] = blocks[..] else { panic!("{tiled:?}") };
-        assert_eq!((block.tile, block.outputs.len(), block.sums.len()), (64, 0, 1));
+        assert_eq!((block.tile, block.outputs.len(), block.parts.len()), (64, 0, 1));
         let tiles: Vec<_> = bounds(200, 64, 0).map(|tile| (tile.start, tile.rows)).collect();
         assert_eq!(tiles, [(0, 64), (64, 64), (128, 64), (192, 8)]);
         // What fits in a tile stays as it is.
@@ -363,7 +407,8 @@ mod tests {
         };
         let good = body(Op::Mul, &[0, 0]);
         let block = |body: &Circuit, outputs: &[Id], tile| {
-            let block = Block { body: body.clone(), outputs: outputs.to_vec(), sums: vec![], tile };
+            let block =
+                Block { body: body.clone(), outputs: outputs.to_vec(), parts: vec![], tile };
             let mut b = Builder::new();
             let x: Bit = b.enter(0, 100);
             let mut circuit = b.finish();

@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    Circuit, Column, Error, Id, Instruction, Kind, Op, Result, Shape, block, linear, mask,
-    transpose, words,
+    Circuit, Column, Error, Id, Instruction, Kind, Op, Result, Shape,
+    block::{self, Part},
+    linear, mask, transpose, words,
 };
 
 /// Evaluates a circuit on plain data: `inputs[holder]` are that party's columns by slot.
@@ -86,10 +87,17 @@ fn walk(
             Op::Block(block) => {
                 let body = block::resized(&block.body, args[0].rows())?;
                 let (_, mut columns) = walk(&body, &BTreeMap::new(), &args, &block.kept())?;
-                for column in &mut columns[block.outputs.len()..] {
-                    let Shape { kind, .. } = column.shape();
-                    let sum = linear::sum(kind, column.words());
-                    *column = Column::from_words(Shape { kind, rows: 1 }, vec![sum]);
+                for (part, column) in block.parts.iter().zip(&mut columns[block.outputs.len()..]) {
+                    let kind = column.shape().kind;
+                    let (rows, words) = match *part {
+                        Part::Sum(_) => (1, vec![linear::sum(kind, column.words())]),
+                        Part::Rows { start, rows, .. } => {
+                            let mut z = vec![0; Shape { kind, rows }.words()];
+                            linear::slice(Shape { kind, rows }, column.words(), start, &mut z);
+                            (rows, z)
+                        }
+                    };
+                    *column = Column::from_words(Shape { kind, rows }, words);
                 }
                 columns
             }

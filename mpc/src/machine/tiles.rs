@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     Block, Column, Id, Instruction, Kind, Op, Result, Shape,
+    block::Part,
     engine::{Inbox, Outbox, Share},
     linear::{self, Ring, with_ring},
     rank::{Contest, Ranking},
@@ -180,7 +181,7 @@ impl<'a> Level<'a> {
         start: usize,
         rows: usize,
     ) -> Result<()> {
-        let (outputs, sums) = results.split_at_mut(block.outputs.len());
+        let (outputs, parts) = results.split_at_mut(block.outputs.len());
         for (&id, result) in block.outputs.iter().zip(outputs) {
             let shape = self.circuit.shape(id);
             let range = part(shape.kind, start, rows);
@@ -195,15 +196,34 @@ impl<'a> Level<'a> {
                 }
             }
         }
-        for (&id, result) in block.sums.iter().zip(sums) {
-            let kind = self.circuit.shape(id).kind;
+        for (part, result) in block.parts.iter().zip(parts) {
+            let shape = self.circuit.shape(part.of());
             for (c, z) in result.0.iter_mut().enumerate() {
-                let sum = match &self.slots[id as usize] {
-                    Slot::Share(share) => linear::sum(kind, &share.0[c]),
-                    Slot::Constant(value) => linear::times(kind, *value, rows) * ctx.one[c],
-                    Slot::Empty => return Err(missing(id as usize)),
-                };
-                z[0] = if start == 0 { sum } else { with_ring!(kind, R => R::add(z[0], sum)) };
+                match (part, &self.slots[part.of() as usize]) {
+                    (Part::Sum(_), slot) => {
+                        let sum = match slot {
+                            Slot::Share(share) => linear::sum(shape.kind, &share.0[c]),
+                            Slot::Constant(value) => {
+                                linear::times(shape.kind, *value, rows) * ctx.one[c]
+                            }
+                            Slot::Empty => return Err(missing(part.of() as usize)),
+                        };
+                        let before = if start == 0 { 0 } else { z[0] };
+                        z[0] = with_ring!(shape.kind, R => R::add(before, sum));
+                    }
+                    (Part::Rows { .. }, _) if start > 0 => {}
+                    (&Part::Rows { start, rows, .. }, slot) => {
+                        let some = Shape { rows, ..shape };
+                        match slot {
+                            Slot::Share(share) => linear::slice(some, &share.0[c], start, z),
+                            Slot::Constant(value) => {
+                                let word = linear::word(shape.kind, *value) * ctx.one[c];
+                                linear::fill(some, word, z);
+                            }
+                            Slot::Empty => return Err(missing(part.of() as usize)),
+                        }
+                    }
+                }
             }
         }
         Ok(())

@@ -31,7 +31,7 @@ use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 use tacit_net::Link;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::{
     Client, Demand, Engine, FrameLengths, Inbox, Job, Outbox, Price, Scheme, addend_shape, cross,
@@ -151,6 +151,7 @@ impl Scheme for Rep3 {
             enter: pair("rep3 enter"),
             order: pair("rep3 order"),
             outside,
+            scratch: Zeroizing::default(),
         }))
     }
 
@@ -183,6 +184,8 @@ struct Party {
     /// The random orders of shuffles.
     order: [Prg; 2],
     outside: BTreeMap<usize, [Option<Prg>; 2]>,
+    /// Memory that is used again; empty and wiped between uses.
+    scratch: Zeroizing<Vec<u64>>,
 }
 
 impl Party {
@@ -208,6 +211,30 @@ impl Party {
         words::clean(shape, x);
         linear::sub(shape.kind, value, x, y);
         words::put(y, out.section(self.next(), shape.bytes())?);
+        Ok(())
+    }
+
+    /// Enters the sum of the two components that party 0 knows in the other world.
+    fn give_addend(&mut self, job: &mut Job<'_>, out: &mut Outbox) -> Result<()> {
+        let [x, y] = [&job.args[0].0[0], &job.args[0].0[1]];
+        self.scratch.clear();
+        self.scratch.extend_from_slice(x);
+        linear::add_to(job.shape.kind, y, &mut self.scratch);
+        // The planes first lie where what is sent will.
+        let mut planes: Vec<&mut [u64]> =
+            job.results.iter_mut().map(|share| share.0[1].as_mut()).collect();
+        cross(job.shape, &self.scratch, &mut planes);
+        self.scratch.zeroize();
+        let shape = addend_shape(job.shape);
+        let mut block = job.masks;
+        for share in job.results.iter_mut() {
+            let [x, y] = components(share);
+            self.enter[0].fill(block, x);
+            words::clean(shape, x);
+            linear::sub_from(shape.kind, x, y);
+            words::put(y, out.section(self.next(), shape.bytes())?);
+            block += shape.words().div_ceil(2) as u64;
+        }
         Ok(())
     }
 
@@ -357,22 +384,7 @@ impl Engine for Party {
                 Ok(())
             }
             Op::Shuffle { .. } => self.start_shuffle(job, out),
-            Op::Addend { index: 0, .. } if self.place == 0 => {
-                let mut value = Zeroizing::new(job.args[0].0[0].to_vec());
-                linear::add_to(job.shape.kind, &job.args[0].0[1], &mut value);
-                let shape = addend_shape(job.shape);
-                let mut crossed: Vec<Zeroizing<Vec<u64>>> =
-                    job.results.iter().map(|_| Zeroizing::new(vec![0; shape.words()])).collect();
-                let mut planes: Vec<&mut [u64]> =
-                    crossed.iter_mut().map(|plane| plane.as_mut_slice()).collect();
-                cross(job.shape, &value, &mut planes);
-                let mut block = job.masks;
-                for (plane, z) in crossed.iter().zip(job.results.iter_mut()) {
-                    self.give(shape, block, plane, z, out)?;
-                    block += shape.words().div_ceil(2) as u64;
-                }
-                Ok(())
-            }
+            Op::Addend { index: 0, .. } if self.place == 0 => self.give_addend(job, out),
             Op::Reveal { to, .. } if *to != self.me => {
                 words::put(&self.masked(job), out.section(*to, job.shape.bytes())?);
                 Ok(())
