@@ -212,6 +212,34 @@ fn a_party_that_is_not_in_the_file_or_has_another_key_is_refused_at_once() {
     let said = fails(4, "peers", with("d", &a));
     assert!(said.contains("\"d\"") && said.contains("a, b, c"), "{said}");
     let said = fails(4, "peers", with("a", &b));
-    assert!(said.contains("the key of a"), "{said}");
+    assert!(said.contains("not that of a"), "{said}");
     fails(2, "usage", ["bench", "run", "mul", "--peers", path(&file)]);
+}
+
+#[test]
+fn the_sites_of_a_study_measure_together_and_nobody_else_does() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("visits.csv");
+    fs::write(&file, support::data::csv(&support::data::rows(30), ',')).unwrap();
+    let sandbox = support::Sandbox::new("visits", &file, &["--null", "NA", "--engines", "rep3"]);
+    let study = sandbox.study();
+    let start = |site: &str| {
+        let key = sandbox.party(site).join("key");
+        let mut command = tacit();
+        command.args(["--json", "bench", "run", "mul", "--n", "10", "--repeat", "1"]);
+        command.args(["--study", path(&study), "--key", path(&key)]);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let processes = ["north", "south", "east"].map(start);
+    for process in processes {
+        let output = process.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", both(&output));
+        assert!(text(&output.stdout).contains("rep3/mul/10/quic-apart"), "{}", both(&output));
+    }
+    let key = sandbox.key();
+    let base = ["bench", "run", "mul", "--n", "1", "--study", path(&study), "--key", path(&key)];
+    let said = fails(4, "peers", base);
+    assert!(said.contains("none of the parties"), "{said}");
+    let said = fails(4, "peers", [&base[..], &["--engine", "additive"]].concat());
+    assert!(said.contains("additive") && said.contains("rep3"), "{said}");
 }

@@ -75,6 +75,13 @@ impl Simulated {
         Duration::from_nanos(self.now.max(self.free_out))
     }
 
+    /// Changes how long a round may wait for its frames, in real time: while others compute.
+    #[must_use]
+    pub fn with_deadline(mut self, deadline: Duration) -> Self {
+        self.inner = self.inner.with_deadline(deadline);
+        self
+    }
+
     /// Moves this party's clock forward by time spent on computing.
     pub fn compute(&mut self, time: Duration) {
         self.now = self.now.saturating_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));

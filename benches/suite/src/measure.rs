@@ -21,6 +21,9 @@ use crate::{
 /// What is opened: names and columns, in the order of the circuit.
 type Opened = [(String, Column)];
 
+/// How long a party may wait for another that computes.
+const PATIENCE: Duration = Duration::from_mins(5);
+
 /// What to measure.
 #[derive(Clone, Debug)]
 pub struct Setting {
@@ -134,14 +137,16 @@ impl Setting {
         let seed = random()?;
         let parties = play.roster.parties;
         if let LinkKind::Simulated(profile) = self.link {
-            let links = simulated::mesh(parties, seed, profile);
+            let links = simulated::mesh(parties, seed, profile).into_iter();
+            let links = links.map(|link| link.with_deadline(PATIENCE)).collect();
             return play.all(inputs, links, simulated::Simulated::elapsed);
         }
-        play.all(inputs, memory::mesh(parties, seed), |_| none)
+        let links = memory::mesh(parties, seed).into_iter();
+        play.all(inputs, links.map(|link| link.with_deadline(PATIENCE)).collect(), |_| none)
     }
 
-    /// Refuses what the memory cannot hold: columns of the compute parties that are here, and the inputs with what is
-    /// sent of them.
+    /// Refuses what the memory cannot hold: columns of the compute parties that are here, and the
+    /// inputs with what is sent of them.
     pub(crate) fn fits(&self, bill: &Bill, here: usize, available: Option<u64>) -> Result<()> {
         let inputs = 3 * bill.parties.iter().map(|party| party.sent).max().unwrap_or(0);
         let needed = bill.peak_bytes * here as u64 + inputs;

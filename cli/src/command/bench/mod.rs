@@ -30,9 +30,12 @@ file, in which the first one asks (and, for additive, the last one deals triples
   key = \"ed25519:...\"            (tacit key show a.key)
   address = \"bench-a.example:7700\"
 
-Then each runs the same command but for its name and key:
+Then each runs the same command with its own key:
 
-  tacit bench run round mul --peers peers.toml --as a --key a.key --out figures/
+  tacit bench run round mul --peers peers.toml --key a.key --out figures/
+
+The sites of a study measure the same way with --study study.toml in the place of --peers, while
+their services are stopped.
 
 Nobody starts unless all have the same program, parties, tasks, rows and repetitions. Frames go over
 QUIC, and every party gets the records.";
@@ -245,7 +248,7 @@ fn list(context: &Context) -> Result<()> {
 }
 
 fn measure(arguments: &Run, context: &Context) -> Result<()> {
-    if arguments.together.peers.is_some() {
+    if arguments.together.apart() {
         return peers::run(arguments, context);
     }
     let start = Instant::now();
@@ -261,6 +264,7 @@ fn measure(arguments: &Run, context: &Context) -> Result<()> {
     context.note("measuring what this machine does at best");
     let mut references: Vec<References> = Vec::new();
     let count = settings.len();
+    let mut failed: Vec<(String, tacit_bench::Error)> = Vec::new();
     for (i, setting) in settings.iter_mut().enumerate() {
         if references.iter().all(|known| known.parties != setting.parties) {
             references.push(References::measure(setting.parties).map_err(failure)?);
@@ -269,7 +273,15 @@ fn measure(arguments: &Run, context: &Context) -> Result<()> {
         let Some(known) = known else { continue };
         setting.time = budget.map(|budget| budget.share(count - i));
         context.note(&format!("{} of {count}: {}", i + 1, setting.name()));
-        let record = setting.measure(known).map_err(failure)?;
+        let record = match setting.measure(known) {
+            Ok(record) => record,
+            // What one task does wrong is no reason to keep the others from being measured.
+            Err(error) => {
+                context.note(&format!("{} failed: {error}", setting.name()));
+                failed.push((setting.name(), error));
+                continue;
+            }
+        };
         context.print(&summary(&record))?;
         let made = record.online.seconds.repetitions;
         if made < setting.repeat as u64 {
@@ -284,7 +296,13 @@ fn measure(arguments: &Run, context: &Context) -> Result<()> {
         let folder = folder.display();
         context.note(&format!("records are in {folder}; next: tacit bench report {folder}"));
     }
-    Ok(())
+    let names: Vec<String> = failed.iter().map(|(name, _)| name.clone()).collect();
+    match failed.into_iter().next() {
+        None => Ok(()),
+        Some((_, first)) => {
+            Err(failure(first).help(format!("without a record: {}", names.join(", "))))
+        }
+    }
 }
 
 impl Run {

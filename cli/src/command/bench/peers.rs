@@ -9,7 +9,8 @@ use std::{
 use clap::Args;
 use serde::Deserialize;
 use tacit_bench::{Apart, LinkKind, References, Setting, apart::MEET};
-use tacit_governance::{KeyPair, PublicKey};
+use tacit_governance::{KeyPair, PublicKey, Role, Study};
+use tacit_mpc::EngineKind;
 use tacit_net::quic::{self, Peer, SecretKey};
 
 use super::{Run, failure, settings, summary};
@@ -28,18 +29,26 @@ pub struct Together {
     #[arg(
         long,
         value_name = "FILE",
-        requires_all = ["me", "key"],
+        requires = "key",
         conflicts_with_all = ["link", "parties", "minutes"]
     )]
     pub peers: Option<PathBuf>,
-    /// Which of the parties this is
-    #[arg(long = "as", id = "me", value_name = "NAME", requires = "peers")]
+    /// Measure with the compute sites of this study (and its dealer), whose services are stopped
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "key",
+        conflicts_with_all = ["peers", "link", "parties", "minutes"]
+    )]
+    pub study: Option<PathBuf>,
+    /// Which of the parties this is; the one with the key by default
+    #[arg(long = "as", id = "me", value_name = "NAME", requires = "key")]
     me: Option<String>,
     /// Its secret key
-    #[arg(long, value_name = "FILE", requires = "peers")]
+    #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
     /// Where to listen, if not at its own address in the file
-    #[arg(long, value_name = "ADDRESS", requires = "peers")]
+    #[arg(long, value_name = "ADDRESS", requires = "key")]
     listen: Option<SocketAddr>,
 }
 
@@ -58,6 +67,13 @@ struct Party {
     address: String,
 }
 
+impl Together {
+    /// Whether the parties are processes of their own.
+    pub fn apart(&self) -> bool {
+        self.peers.is_some() || self.study.is_some()
+    }
+}
+
 /// Runs this party's part.
 ///
 /// # Errors
@@ -65,30 +81,27 @@ struct Party {
 /// wrong with a measurement.
 pub fn run(arguments: &Run, context: &Context) -> Result<()> {
     let together = &arguments.together;
-    let (Some(file), Some(me), Some(key)) = (&together.peers, &together.me, &together.key) else {
-        return Err(Failure::new(
-            Exit::Usage,
-            "usage",
-            "--peers FILE needs --as NAME and --key FILE",
-        ));
+    let mut settings = settings(arguments)?;
+    let (file, peers) = match (&together.peers, &together.study) {
+        (Some(file), _) => {
+            let text =
+                std::fs::read_to_string(file).map_err(|error| Failure::file(file, &error))?;
+            (file, read(&text))
+        }
+        (None, Some(file)) => (file, of_study(&Study::open(file)?, &settings)),
+        (None, None) => return Ok(()),
     };
-    let text = std::fs::read_to_string(file).map_err(|error| Failure::file(file, &error))?;
     let wrong = |what: String| Failure::setup("peers", format!("{}: {what}", file.display()));
-    let peers = read(&text).map_err(wrong)?;
-    let names: Vec<&str> = peers.iter().map(|peer| peer.name.as_str()).collect();
-    let Some(at) = names.iter().position(|name| name == me) else {
-        return Err(wrong(format!("there is no party {me:?}; there are {}", names.join(", "))));
+    let peers = peers.map_err(wrong)?;
+    let Some(key) = &together.key else {
+        return Err(Failure::new(Exit::Usage, "usage", "--key FILE is due: whose part is this?"));
     };
     let pair = KeyPair::load(key)?;
-    if quic::PublicKey(*pair.public().as_bytes()) != peers[at].key {
-        let key = key.display();
-        return Err(wrong(format!("the key of {me} is not the public half of {key}")));
-    }
+    let at = place(&peers, together.me.as_deref(), &pair.public()).map_err(wrong)?;
     let listen = match together.listen {
         Some(listen) => listen,
         None => listen_at(&peers[at]).map_err(wrong)?,
     };
-    let mut settings = settings(arguments)?;
     for setting in &mut settings {
         adapt(setting, peers.len());
     }
@@ -115,6 +128,44 @@ pub fn run(arguments: &Run, context: &Context) -> Result<()> {
 fn adapt(setting: &mut Setting, parties: usize) {
     setting.link = LinkKind::Quic;
     setting.parties = Apart::compute(setting.engine, parties);
+}
+
+/// The compute sites of a study for the engine that is measured, then its dealer.
+fn of_study(study: &Study, settings: &[Setting]) -> Result<Vec<Peer>, String> {
+    let document = study.document();
+    let engine = settings.first().map_or(EngineKind::Rep3, |setting| setting.engine);
+    if settings.iter().any(|setting| setting.engine != engine) {
+        return Err("engines have compute sites of their own: name one with --engine".into());
+    }
+    let sites = document.engines.compute(&engine.to_string()).ok_or_else(|| {
+        format!("it does not allow {engine}; it allows {}", document.engines.names().join(", "))
+    })?;
+    let site = |name: &String| document.parties.iter().find(|party| party.name == *name);
+    let dealer = document.parties.iter().find(|party| party.role == Role::Dealer);
+    let dealer = dealer.filter(|_| engine.triples().is_some());
+    let peer = |party: &tacit_governance::Party| Peer {
+        name: party.name.clone(),
+        key: quic::PublicKey(*party.key.as_bytes()),
+        address: party.address.clone(),
+    };
+    Ok(sites.iter().filter_map(site).chain(dealer).map(peer).collect())
+}
+
+/// Which of the parties has this key, and the name if one is given.
+fn place(peers: &[Peer], name: Option<&str>, key: &PublicKey) -> Result<usize, String> {
+    let own = peers.iter().position(|peer| peer.key.0 == *key.as_bytes());
+    let names: Vec<&str> = peers.iter().map(|peer| peer.name.as_str()).collect();
+    let names = names.join(", ");
+    match name {
+        None => own.ok_or_else(|| format!("the key is of none of the parties {names}")),
+        Some(name) => {
+            let named = peers.iter().position(|peer| peer.name == name);
+            let named =
+                named.ok_or_else(|| format!("there is no party {name:?}; there are {names}"))?;
+            let fits = own == Some(named);
+            fits.then_some(named).ok_or_else(|| format!("the key is not that of {name}"))
+        }
+    }
 }
 
 fn read(text: &str) -> Result<Vec<Peer>, String> {
