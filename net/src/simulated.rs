@@ -180,6 +180,15 @@ mod tests {
     }
 
     #[test]
+    fn a_late_peer_is_named_after_the_deadline_in_real_time() {
+        let mut mesh = mesh(2, [0; 32], Profile::WAN);
+        let _silent = mesh.pop();
+        let mut link = mesh.pop().unwrap().with_deadline(Duration::from_millis(20));
+        let error = link.exchange(Round { send: vec![], expect: vec![(1, 4)] }).unwrap_err();
+        assert_eq!(error.culprit(), Some(1), "{error}");
+    }
+
+    #[test]
     fn two_senders_share_the_receivers_line() {
         let mut mesh = mesh(3, [0; 32], Profile::WAN);
         let bytes = 12_500; // one millisecond at 100 Mbit/s

@@ -22,7 +22,7 @@ const BULK: usize = 80_000_000;
 const ROUNDS: usize = 500;
 
 /// The references, measured now.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct References {
     /// AES-128 in counter mode, one thread, bytes a second.
     pub aes: f64,

@@ -253,35 +253,42 @@ fn measure(arguments: &Run, context: &Context) -> Result<()> {
     }
     let start = Instant::now();
     let mut settings = settings(arguments)?;
-    for setting in &settings {
-        setting.check().map_err(failure)?;
+    let whole = arguments.whole_suite();
+    let mut refused = None;
+    settings.retain(|setting| match setting.check() {
+        Ok(()) => true,
+        Err(error) if whole && matches!(error, tacit_bench::Error::Memory { .. }) => {
+            context.note(&format!("left out: {error}"));
+            false
+        }
+        Err(error) => {
+            refused.get_or_insert(error);
+            true
+        }
+    });
+    if let Some(error) = refused {
+        return Err(failure(error));
     }
     if cfg!(debug_assertions) {
         context.note("this is a debug build: its figures say nothing about speed");
     }
-    let budget = arguments.minutes.or_else(|| arguments.whole_suite().then_some(BUDGET));
-    let budget = budget.map(Budget::new);
+    let budget = arguments.minutes.or_else(|| whole.then_some(BUDGET)).map(Budget::new);
     context.note("measuring what this machine does at best");
     let mut references: Vec<References> = Vec::new();
-    let count = settings.len();
-    let mut failed: Vec<(String, tacit_bench::Error)> = Vec::new();
-    for (i, setting) in settings.iter_mut().enumerate() {
+    for setting in &settings {
         if references.iter().all(|known| known.parties != setting.parties) {
             references.push(References::measure(setting.parties).map_err(failure)?);
         }
+    }
+    let count = settings.len();
+    let work = |i: usize, setting: &Setting| {
         let known = references.iter().find(|known| known.parties == setting.parties);
-        let Some(known) = known else { continue };
-        setting.time = budget.map(|budget| budget.share(count - i));
+        let known = known.copied().unwrap_or_else(References::alone);
+        let time = budget.map(|budget| budget.share(count - i));
         context.note(&format!("{} of {count}: {}", i + 1, setting.name()));
-        let record = match setting.measure(known) {
-            Ok(record) => record,
-            // What one task does wrong is no reason to keep the others from being measured.
-            Err(error) => {
-                context.note(&format!("{} failed: {error}", setting.name()));
-                failed.push((setting.name(), error));
-                continue;
-            }
-        };
+        Setting { time, ..setting.clone() }.measure(&known)
+    };
+    let outcome = each(&settings, context, work, |setting, record| {
         context.print(&summary(&record))?;
         let made = record.online.seconds.repetitions;
         if made < setting.repeat as u64 {
@@ -290,19 +297,37 @@ fn measure(arguments: &Run, context: &Context) -> Result<()> {
         if let Some(folder) = &arguments.out {
             record.write(folder).map_err(failure)?;
         }
-    }
+        Ok(())
+    });
     context.note(&format!("{count} measurements in {:.0} s", start.elapsed().as_secs_f64()));
     if let Some(folder) = &arguments.out {
         let folder = folder.display();
         context.note(&format!("records are in {folder}; next: tacit bench report {folder}"));
     }
-    let names: Vec<String> = failed.iter().map(|(name, _)| name.clone()).collect();
-    match failed.into_iter().next() {
-        None => Ok(()),
-        Some((_, first)) => {
-            Err(failure(first).help(format!("without a record: {}", names.join(", "))))
+    outcome
+}
+
+/// Does the work on each setting. What one does wrong is no reason to keep the others from being
+/// measured: the first failure is told when all had their turn, with the names of all that failed.
+fn each<T>(
+    settings: &[Setting],
+    context: &Context,
+    work: impl Fn(usize, &Setting) -> Result<T, tacit_bench::Error>,
+    mut done: impl FnMut(&Setting, T) -> Result<()>,
+) -> Result<()> {
+    let mut failed = Vec::new();
+    for (i, setting) in settings.iter().enumerate() {
+        match work(i, setting) {
+            Ok(made) => done(setting, made)?,
+            Err(error) => {
+                context.note(&format!("{} failed: {error}", setting.name()));
+                failed.push((setting.name(), error));
+            }
         }
     }
+    let names: Vec<String> = failed.iter().map(|(name, _)| name.clone()).collect();
+    let help = format!("without a record: {}", names.join(", "));
+    failed.into_iter().next().map_or(Ok(()), |(_, first)| Err(failure(first).help(help)))
 }
 
 impl Run {
@@ -461,6 +486,25 @@ mod tests {
         for bad in ["0", "-1", "1.5", "1e99", "many"] {
             assert!(rows(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn what_one_task_does_wrong_keeps_no_other_from_being_measured() {
+        let context = Context::new(crate::args::Global { json: false, quiet: true, verbose: 0 });
+        let settings = &suite(1)[..3];
+        let work = |i: usize, setting: &Setting| match i {
+            1 => Err(tacit_bench::Error::Wrong { name: setting.name() }),
+            _ => Ok(i),
+        };
+        let mut done = Vec::new();
+        let outcome = each(settings, &context, work, |_, i| {
+            done.push(i);
+            Ok(())
+        });
+        assert_eq!(done, [0, 2]);
+        let failure = outcome.unwrap_err();
+        assert_eq!(failure.exit(), Exit::Differs);
+        assert!(failure.to_string().contains(&settings[1].name()), "{failure}");
     }
 
     #[test]
