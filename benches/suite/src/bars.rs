@@ -205,6 +205,7 @@ impl State<'_> {
         match self {
             Self::NotBuilt => "not built yet",
             Self::NotMeasured => "not measured",
+            Self::Measured(reached) if reached.record.build.profile != "release" => "debug build",
             Self::Measured(reached) if reached.met() => "met",
             Self::Measured(_) => "missed",
         }
@@ -311,6 +312,7 @@ mod tests {
         let factor = n / record.n;
         record.n = n;
         record.online.seconds = Spread::of(vec![seconds]);
+        record.build.profile = "release".into();
         record.online.bytes_sent.iter_mut().for_each(|bytes| *bytes *= factor);
         record
     }
@@ -329,6 +331,10 @@ mod tests {
         let rows = rows(&records);
         assert_eq!(rows.len(), BARS.len());
         assert_eq!(state(&rows, "mul", "memory").word(), "met");
+        let mut debug = records[0].clone();
+        debug.build.profile = "debug".into();
+        let of_debug = super::rows(std::slice::from_ref(&debug));
+        assert_eq!(state(&of_debug, "mul", "memory").word(), "debug build");
         assert_eq!(state(&rows, "and", "memory").word(), "missed");
         assert_eq!(state(&rows, "eqz", "memory").word(), "not measured", "other rows");
         assert_eq!(state(&rows, "less-20", "memory").word(), "not measured", "another engine");

@@ -16,7 +16,7 @@ pub const HEAD: [&str; 13] = [
     "bytes sent each",
     "rounds",
     "peak memory of a party",
-    "",
+    "state",
     "references of the same run",
     "share of a limit",
     "elsewhere",
@@ -24,7 +24,7 @@ pub const HEAD: [&str; 13] = [
 
 pub const NOTE: &str = "All rows: rep3, three parties on this machine, semi-honest, honest majority. \
     Times are medians; rounds are counted without the opening of check values; \"reached / bar\" is \
-    1 or more where the bar is reached. A record of a debug build says nothing about speed.";
+    1 or more where the bar is reached. A debug build neither reaches nor misses a bar.";
 
 /// The cells of a bar.
 pub fn cells(row: &Row<'_>) -> [String; 13] {

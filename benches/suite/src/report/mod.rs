@@ -28,7 +28,7 @@ fn row(record: &Record) -> [String; 12] {
         seconds(online.seconds.median),
         format!("{} to {}", seconds(online.seconds.min), seconds(online.seconds.max)),
         rate(record.per_second()),
-        online.rounds.to_string(),
+        rounds(record),
         format!("{:.2}", record.busiest() as f64 / record.done()),
         bytes(record.peak_bytes.measured),
         seconds(record.setup.seconds.median),
@@ -55,12 +55,25 @@ const HEAD: [&str; 12] = [
     "WAN, estimated",
 ];
 
+/// Online rounds over a network; where the run went tile by tile, which takes more, those as well.
+fn rounds(record: &Record) -> String {
+    match record.tile_rows {
+        Some(_) => format!("{} ({} in tiles)", network_rounds(record), record.online.rounds),
+        None => record.online.rounds.to_string(),
+    }
+}
+
+/// Online rounds of the task in whole columns, as they go over a network.
+fn network_rounds(record: &Record) -> u64 {
+    record.whole_rounds + record.opening_rounds
+}
+
 /// Online time on the WAN profile: what was measured (the network that a link simulated taken
-/// out), and rounds and bytes over that network.
+/// out), and rounds (of whole columns) and bytes over that network.
 fn wan(record: &Record) -> f64 {
     let online = &record.online;
     let busiest = record.busiest();
-    let network = Profile::WAN.seconds(online.rounds, busiest);
+    let network = Profile::WAN.seconds(network_rounds(record), busiest);
     match record.link {
         crate::record::LinkRecord::Simulated { one_way_ms, mbit_per_s } => {
             let simulated =
@@ -155,7 +168,9 @@ pub fn html(records: &[Record]) -> String {
             records,
             |r| (r.busiest() as f64 / r.done(), "B"),
         ));
-        page.push_str(&svg::bars("online rounds", records, |r| (r.online.rounds as f64, "")));
+        page.push_str(&svg::bars("online rounds over a network", records, |r| {
+            (network_rounds(r) as f64, "")
+        }));
         page.push_str(&svg::bars("share of the limit", records, |r| {
             (r.limit.as_ref().map_or(0.0, |l| 100.0 * l.share), "%")
         }));
