@@ -9,6 +9,7 @@
 //! | [`schedule()`] | network rounds, and when a column dies |
 //! | [`bill()`] | rounds, bytes, triples and peak memory, exactly, before anything runs |
 //! | [`run`] | the real thing: one call for every role, on any engine over any link |
+//! | [`tile()`] | the same circuit, its row-wise parts a tile of rows at a time |
 //! | [`Circuit::digest`], [`Circuit::json`] | what parties compare and sign |
 //! | [`Circuit::dot`], [`Circuit::stats`], [`mod@bristol`] | for people and researchers |
 //!
