@@ -13,7 +13,12 @@ const MODERATE: usize = 100_000;
 /// repetition that has begun is ended.
 pub const BUDGET: Duration = Duration::from_mins(8);
 
-/// Every bar whose task and link exist, then the tasks that no bar asks for, on `rep3`.
+/// A bar of at least so many rows, in memory, is measured on a tenth and a hundredth of them as
+/// well, so that a report can draw time by rows.
+const LONG: u64 = 1_000_000;
+
+/// Every bar whose task and link exist, those in memory on fewer rows too, then the tasks that no
+/// bar asks for, on `rep3`.
 pub fn suite(repeat: usize) -> Vec<Setting> {
     let setting = |work: Work, n: usize, link: LinkKind| Setting {
         work,
@@ -27,6 +32,11 @@ pub fn suite(repeat: usize) -> Vec<Setting> {
     let mut all = Vec::new();
     for bar in &BARS {
         if let (Ok(work), Ok(link)) = (Work::named(bar.task), bar.link.parse()) {
+            if link == LinkKind::Memory && bar.n >= LONG {
+                for part in [100, 10] {
+                    all.push(setting(work.clone(), bar.n as usize / part, link));
+                }
+            }
             all.push(setting(work, bar.n as usize, link));
         }
     }
@@ -72,6 +82,7 @@ mod tests {
         for task in TASKS {
             assert!(names.iter().any(|name| name.contains(&format!("/{}/", task.name))));
         }
+        assert!(names.contains(&"rep3/ltz/10000/memory".to_owned()), "time by rows: {names:?}");
         let mut once = names.clone();
         once.sort();
         once.dedup();
