@@ -5,12 +5,14 @@
 //! compute party tells receivers that do not compute.
 //!
 //! # Security
-//! None. [`crate::Op::Random`] draws from a public key, so that all compute parties agree.
+//! None. [`crate::Op::Random`] and [`crate::Op::Shuffle`] draw from a public key, so that all compute parties agree.
 
 use tacit_net::Link;
 
 use super::{
-    Client, Demand, Engine, Inbox, Job, Outbox, Price, Scheme, cross, input, no_addend, unknown,
+    Client, Demand, Engine, Inbox, Job, Outbox, Price, Scheme, cross, input, no_addend,
+    order::{order, permute},
+    unknown,
 };
 use crate::{
     Circuit, Column, Kind, Op, Result, Roster,
@@ -127,10 +129,21 @@ impl Engine for Party {
             Op::Open => {
                 job.opened = Some(Column::from_words(job.shape, job.args[0].0[0].to_vec()));
             }
-            // Nothing is secret here: any order is as good as another.
-            Op::Shuffle { .. } => {
-                for (z, x) in job.results.iter_mut().zip(job.args) {
-                    z.0[0].copy_from_slice(&x.0[0]);
+            // Nothing is secret here: everybody draws the same order.
+            Op::Shuffle { permutation, inverse } => {
+                let order = order(&mask::public(), *permutation, job.shape.rows);
+                let shares = job.results.iter_mut().zip(job.args);
+                for ((z, x), shape) in shares.zip(job.shapes) {
+                    let (z, x) = (z.0[0].as_mut(), &*x.0[0]);
+                    match shape.kind {
+                        Kind::Num => permute(x, &order, *inverse, z),
+                        Kind::Bit => {
+                            let [mut rows, mut there] = [0, 1].map(|_| vec![0; shape.rows]);
+                            words::from_planes(&[x], &mut rows);
+                            permute(&rows, &order, *inverse, &mut there);
+                            words::to_planes(&there, &mut [z]);
+                        }
+                    }
                 }
             }
             op => return Err(unknown(job.at, op)),

@@ -23,6 +23,7 @@
 mod additive;
 mod clear;
 mod frames;
+mod order;
 mod rep3;
 mod triples;
 

@@ -18,53 +18,22 @@
 //!
 //! Columns of bits travel as planes, and are permuted 64 at a time as words.
 
-use rayon::prelude::*;
 use tacit_net::{Arena, Buffer};
 
 use super::{Component, Inbox, Job, Outbox, Party, words};
 use crate::{
     Kind, Op, Result, Shape,
-    engine::unknown,
+    engine::{
+        order::{order, permute},
+        unknown,
+    },
     linear::{self, Ring, with_ring},
-    mask::Prg,
 };
 
 /// Places of the two parties that permute in a step.
 pub(super) fn pair(op: &Op, step: usize) -> [usize; 2] {
     let first = if matches!(op, Op::Shuffle { inverse: true, .. }) { 2 - step } else { step };
     [first % 3, (first + 1) % 3]
-}
-
-/// Counter blocks of the streams of orders that one order owns: more than any column has rows.
-const OWNED: u32 = 40;
-
-/// A uniformly random order of `rows` rows, by Fisher and Yates; numbers below a bound are drawn
-/// without bias after Lemire, "Fast random integer generation in an interval" (2019).
-fn order(prg: &Prg, permutation: u32, rows: usize) -> Vec<u32> {
-    let mut block = u64::from(permutation) << OWNED;
-    let mut drawn = vec![0; 1024];
-    let mut next = drawn.len();
-    let mut draw = || {
-        if next == drawn.len() {
-            prg.fill(block, &mut drawn);
-            block += drawn.len() as u64 / 2;
-            next = 0;
-        }
-        next += 1;
-        drawn[next - 1]
-    };
-    let mut order: Vec<u32> = (0..rows as u32).collect();
-    for i in (1..rows).rev() {
-        let bound = i as u64 + 1;
-        let chosen = loop {
-            let wide = u128::from(draw()) * u128::from(bound);
-            if wide as u64 >= bound.wrapping_neg() % bound {
-                break (wide >> 64) as usize;
-            }
-        };
-        order.swap(i, chosen);
-    }
-    order
 }
 
 /// First counter block of column `k` in this step.
@@ -159,19 +128,5 @@ impl Party {
             words::clean(shape, common);
         }
         Ok(())
-    }
-}
-
-/// Row `order[i]` becomes row `i`, or the other way round.
-fn permute(from: &[u64], order: &[u32], inverse: bool, to: &mut [u64]) {
-    if inverse {
-        for (&row, &word) in order.iter().zip(from) {
-            to[row as usize] = word;
-        }
-    } else if order.len() < linear::SPLIT {
-        linear::gather(Kind::Num, from, order, to);
-    } else {
-        let pieces = to.par_chunks_mut(linear::PIECE).zip(order.par_chunks(linear::PIECE));
-        pieces.for_each(|(to, order)| linear::gather(Kind::Num, from, order, to));
     }
 }
