@@ -151,7 +151,7 @@ fn examine_study(path: &Path, study: &Study, key: Option<&KeyPair>, findings: &m
             "see that this machine allows UDP sockets",
         )),
         Ok(endpoint) => {
-            findings.push(buffers(endpoint.socket_buffers()));
+            findings.extend(endpoint.socket_buffers().map(buffers));
             if party.is_some() {
                 let others = study.parties().iter().filter(|other| other.key != key.public());
                 let asked: Vec<_> = others

@@ -81,7 +81,7 @@ pub enum Fault {
     #[error("nothing listens there: is its service running?")]
     NothingListens,
     /// No answer at all.
-    #[error("no answer: is the machine up, the address right, and UDP let through?")]
+    #[error("no answer: is the machine up, the address right, and its port let through?")]
     Silent,
     /// The peer answers but has no room for another connection or session.
     #[error("it is busy")]

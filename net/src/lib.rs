@@ -1,4 +1,4 @@
-//! Links between the parties of a session: in memory, simulated, and over QUIC.
+//! Links between the parties of a session: in memory, simulated, and over the network.
 //!
 //! A protocol is written as rounds. In one round a party posts at most one frame to each other
 //! party and then waits for the frames that are due to it. That is all of [`Link`], and everything
@@ -10,7 +10,7 @@
 //! | [`Simulated`] | the same mesh on a virtual clock: what the run would take on a LAN or a WAN |
 //! | [`Counted`] | the only place that counts rounds and bytes |
 //! | [`Tampered`], [`Cut`] | a party that lies or leaves, for tests |
-//! | [`quic`] | the real thing: one UDP port, mutual TLS 1.3 with pinned keys |
+//! | [`mesh`] | the real thing: mutual TLS 1.3 with pinned keys, over QUIC or TCP |
 //!
 //! Every link obeys the same rules. A frame has the exact length that the receiver expects or it
 //! is refused before memory is taken. A peer that leaves or stalls is named, and whoever notices
@@ -23,9 +23,11 @@ mod error;
 mod link;
 mod mailbox;
 pub mod memory;
+pub mod mesh;
 pub mod quic;
 pub mod simulated;
 mod tampered;
+pub mod tcp;
 
 pub use arena::{Arena, Buffer};
 pub use counted::{Counted, Ledger, Traffic};

@@ -7,11 +7,12 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{World, all_to_all, key, options, until_error};
-use tacit_net::quic::{Endpoint, LinkOptions, Peer};
+use common::{World, all_to_all, key, options, over_both, until_error};
+use tacit_net::mesh::{Endpoint, LinkOptions, Peer, Transport};
 use tacit_net::{Error, Result};
 
 const ADDRESSES: &str = "TACIT_NET_TEST_ADDRESSES";
+const OVER: &str = "TACIT_NET_TEST_TRANSPORT";
 
 /// The third party's life, when the test below starts this program anew; else nothing.
 #[test]
@@ -23,7 +24,9 @@ fn third_party() {
     };
     let mut peers: Vec<_> = addresses.split(',').enumerate().map(peer).collect();
     peers.push(None);
-    let endpoint = Endpoint::bind(options(2)).unwrap();
+    let tcp = std::env::var(OVER).is_ok_and(|over| over == Transport::Tcp.to_string());
+    let over = if tcp { Transport::Tcp } else { Transport::Quic };
+    let endpoint = Endpoint::bind(options(over, 2)).unwrap();
     let mut link = endpoint.link(session(2, peers)).unwrap();
     until_error(&mut link);
 }
@@ -39,14 +42,14 @@ fn session(me: usize, peers: Vec<Option<Peer>>) -> LinkOptions {
     }
 }
 
-#[test]
-fn a_killed_process_is_named_by_all_others_within_the_idle_time() {
-    let world = World::new(2, 1);
+fn a_killed_process_is_named_by_all_others_within_the_idle_time(over: Transport) {
+    let world = World::new(over, 2, 1);
     let addresses: Vec<String> =
         world.endpoints[..2].iter().map(|e| e.local_address().to_string()).collect();
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "third_party"])
         .env(ADDRESSES, addresses.join(","))
+        .env(OVER, over.to_string())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
@@ -75,4 +78,8 @@ fn a_killed_process_is_named_by_all_others_within_the_idle_time() {
             assert!(noticed - killed < Duration::from_secs(4));
         }
     });
+}
+
+over_both! {
+    a_killed_process_is_named_by_all_others_within_the_idle_time,
 }

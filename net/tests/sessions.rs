@@ -1,4 +1,4 @@
-//! Sessions over real QUIC on loopback.
+//! Sessions over the real transports on loopback.
 
 mod common;
 
@@ -6,13 +6,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use common::{ANY, World, all_to_all, key, options, others, until_error};
-use tacit_net::quic::{Endpoint, Options, QuicLink};
+use common::{ANY, World, all_to_all, key, options, others, over_both, until_error};
+use tacit_net::mesh::{Endpoint, MeshLink, Options, Transport};
 use tacit_net::{Counted, Cut, Error, Fault, Link, Round, Tampered};
 
-#[test]
-fn rounds_of_every_length_arrive_whole() {
-    let world = World::new(3, 1);
+fn rounds_of_every_length_arrive_whole(over: Transport) {
+    let world = World::new(over, 3, 1);
     world.run(1, |link| {
         let mut link = Counted::new(link);
         let lengths = [0, 1, 100, 65_536, 65_537, 3_000_000, 9_000_001, 0, 7];
@@ -28,9 +27,8 @@ fn rounds_of_every_length_arrive_whole() {
     });
 }
 
-#[test]
-fn a_party_may_run_ahead_and_leave_before_its_frames_are_asked_for() {
-    let world = World::new(2, 0);
+fn a_party_may_run_ahead_and_leave_before_its_frames_are_asked_for(over: Transport) {
+    let world = World::new(over, 2, 0);
     world.run(1, |mut link| {
         if link.me() == 0 {
             for length in [10, 200_000, 1, 2, 3, 4, 5, 6, 5_000_000, 8] {
@@ -49,10 +47,9 @@ fn a_party_may_run_ahead_and_leave_before_its_frames_are_asked_for() {
     });
 }
 
-#[test]
-fn the_last_frame_arrives_though_the_whole_endpoint_is_dropped_after_it() {
-    let World { mut endpoints, peers } = World::new(2, 0);
-    let world = World { endpoints: vec![endpoints[0].clone(), endpoints[1].clone()], peers };
+fn the_last_frame_arrives_though_the_whole_endpoint_is_dropped_after_it(over: Transport) {
+    let World { over, mut endpoints, peers } = World::new(over, 2, 0);
+    let world = World { over, endpoints: vec![endpoints[0].clone(), endpoints[1].clone()], peers };
     let (options0, options1) = (world.session(0, 1), world.session(1, 1));
     drop(world);
     let one = endpoints.pop().unwrap();
@@ -69,9 +66,8 @@ fn the_last_frame_arrives_though_the_whole_endpoint_is_dropped_after_it() {
     sender.join().unwrap();
 }
 
-#[test]
-fn hellos_are_exchanged_before_the_first_round() {
-    let world = World::new(3, 0);
+fn hellos_are_exchanged_before_the_first_round(over: Transport) {
+    let world = World::new(over, 3, 0);
     world.run(1, |mut link| {
         let me = link.me();
         let hellos = link.hello(&vec![me as u8; me * 30_000], Duration::from_secs(5)).unwrap();
@@ -84,9 +80,8 @@ fn hellos_are_exchanged_before_the_first_round() {
     });
 }
 
-#[test]
-fn a_hello_in_the_place_of_a_round_is_refused() {
-    let world = World::new(2, 0);
+fn a_hello_in_the_place_of_a_round_is_refused(over: Transport) {
+    let world = World::new(over, 2, 0);
     world.run(1, |mut link| {
         let error = if link.me() == 0 {
             link.hello(b"hello", Duration::from_secs(5)).unwrap_err()
@@ -97,9 +92,8 @@ fn a_hello_in_the_place_of_a_round_is_refused() {
     });
 }
 
-#[test]
-fn seeds_agree_and_are_bound_to_pair_session_and_epoch() {
-    let world = World::new(3, 0);
+fn seeds_agree_and_are_bound_to_pair_session_and_epoch(over: Transport) {
+    let world = World::new(over, 3, 0);
     let seeds = |session: u8, epoch: u64| -> Vec<Vec<[u8; 32]>> {
         thread::scope(|scope| {
             let world = &world;
@@ -127,10 +121,9 @@ fn seeds_agree_and_are_bound_to_pair_session_and_epoch() {
     assert_eq!(all.len(), count);
 }
 
-#[test]
-fn a_frame_of_another_length_is_refused() {
+fn a_frame_of_another_length_is_refused(over: Transport) {
     for wrong in [0, 99, 101, 5_000_000] {
-        let world = World::new(2, 0);
+        let world = World::new(over, 2, 0);
         let errors = world.run(1, |link| {
             let liar = link.me() == 1;
             let mut link = Tampered::new(link, move |round, _, frame| {
@@ -145,10 +138,9 @@ fn a_frame_of_another_length_is_refused() {
     }
 }
 
-#[test]
-fn a_party_that_leaves_is_named_by_all_others() {
+fn a_party_that_leaves_is_named_by_all_others(over: Transport) {
     for at in [0, 3] {
-        let world = World::new(4, 1);
+        let world = World::new(over, 4, 1);
         let errors = world.run(1, |link| {
             if link.me() == 2 {
                 return until_error(&mut Cut::new(link, at));
@@ -162,9 +154,8 @@ fn a_party_that_leaves_is_named_by_all_others() {
     }
 }
 
-#[test]
-fn a_party_that_goes_silent_is_named_by_all_others() {
-    let world = World::new(3, 0);
+fn a_party_that_goes_silent_is_named_by_all_others(over: Transport) {
+    let world = World::new(over, 3, 0);
     let start = Instant::now();
     let errors = world.run(1, |mut link| {
         link.set_deadline(Duration::from_millis(400));
@@ -180,9 +171,8 @@ fn a_party_that_goes_silent_is_named_by_all_others() {
     }
 }
 
-#[test]
-fn abort_carries_the_first_culprit_and_does_not_wait_behind_data() {
-    let world = World::new(3, 0);
+fn abort_carries_the_first_culprit_and_does_not_wait_behind_data(over: Transport) {
+    let world = World::new(over, 3, 0);
     let errors = world.run(1, |mut link| {
         match link.me() {
             0 => {
@@ -208,9 +198,8 @@ fn abort_carries_the_first_culprit_and_does_not_wait_behind_data() {
     }
 }
 
-#[test]
-fn fifty_sessions_share_one_connection_per_pair() {
-    let world = World::new(3, 0);
+fn fifty_sessions_share_one_connection_per_pair(over: Transport) {
+    let world = World::new(over, 3, 0);
     thread::scope(|scope| {
         for session in 0..50 {
             let world = &world;
@@ -229,10 +218,9 @@ fn fifty_sessions_share_one_connection_per_pair() {
     assert_eq!(connections, 6);
 }
 
-#[test]
-fn several_processes_may_share_one_key() {
-    let world = World::new(2, 1);
-    let second = Endpoint::bind(options(2)).unwrap();
+fn several_processes_may_share_one_key(over: Transport) {
+    let world = World::new(over, 2, 1);
+    let second = Endpoint::bind(options(over, 2)).unwrap();
     let analyst = |endpoint: &Endpoint, session: u8| {
         let mut link = endpoint.link(world.session(2, session)).unwrap();
         for _ in 0..10 {
@@ -256,9 +244,8 @@ fn several_processes_may_share_one_key() {
     });
 }
 
-#[test]
-fn a_session_is_open_only_once() {
-    let world = World::new(2, 0);
+fn a_session_is_open_only_once(over: Transport) {
+    let world = World::new(over, 2, 0);
     world.run(1, |mut link| {
         all_to_all(&mut link, 1).unwrap();
         assert!(matches!(world.link(link.me(), 1), Err(Error::Setup(_))));
@@ -266,9 +253,8 @@ fn a_session_is_open_only_once() {
     });
 }
 
-#[test]
-fn a_peer_that_does_not_join_is_named() {
-    let world = World::new(2, 0);
+fn a_peer_that_does_not_join_is_named(over: Transport) {
+    let world = World::new(over, 2, 0);
     for me in [0, 1] {
         let mut options = world.session(me, 1 + me as u8);
         options.connect_deadline = Duration::from_millis(500);
@@ -280,10 +266,9 @@ fn a_peer_that_does_not_join_is_named() {
     }
 }
 
-#[test]
-fn sessions_go_on_after_a_peer_was_restarted() {
-    let mut world = World::new(3, 0);
-    let round = |mut link: QuicLink| {
+fn sessions_go_on_after_a_peer_was_restarted(over: Transport) {
+    let mut world = World::new(over, 3, 0);
+    let round = |mut link: MeshLink| {
         all_to_all(&mut link, 10).unwrap();
         // Nobody leaves before all are through.
         all_to_all(&mut link, 10).unwrap();
@@ -292,48 +277,45 @@ fn sessions_go_on_after_a_peer_was_restarted() {
     let names = world.names();
     for down in [0, 2] {
         let address = world.endpoints[down].local_address();
-        let blank = options(99);
+        let blank = options(over, 99);
         world.endpoints[down] = Endpoint::bind(blank).unwrap();
-        let again = Endpoint::bind(options(down as u8).listen(address)).unwrap();
+        let again = Endpoint::bind(options(over, down as u8).listen(address)).unwrap();
         again.allow(names.clone());
         world.endpoints[down] = again;
         world.run(2 + down as u8, round);
     }
 }
 
-#[test]
-fn a_peer_that_starts_late_is_waited_for() {
-    let mut world = World::new(2, 0);
+fn a_peer_that_starts_late_is_waited_for(over: Transport) {
+    let mut world = World::new(over, 2, 0);
     let (zero, one) = (world.session(0, 1), world.session(1, 1));
     let address = world.endpoints[0].local_address();
-    world.endpoints[0] = Endpoint::bind(options(9)).unwrap();
+    world.endpoints[0] = Endpoint::bind(options(over, 9)).unwrap();
     let names = world.names();
     let early = world.endpoints[1].clone();
     let other = thread::spawn(move || all_to_all(&mut early.link(one).unwrap(), 5).unwrap());
     thread::sleep(Duration::from_millis(400));
-    let late = Endpoint::bind(options(0).listen(address)).unwrap();
+    let late = Endpoint::bind(options(over, 0).listen(address)).unwrap();
     late.allow(names);
     let mut link = late.link(zero).unwrap();
     all_to_all(&mut link, 5).unwrap();
     other.join().unwrap();
 }
 
-#[test]
-fn a_peer_that_is_down_is_named_with_the_cause() {
-    let mut world = World::new(2, 0);
+fn a_peer_that_is_down_is_named_with_the_cause(over: Transport) {
+    let mut world = World::new(over, 2, 0);
     let down = usize::from(key(0).public() < key(1).public());
     let mut session = world.session(1 - down, 1);
     session.connect_deadline = Duration::from_millis(700);
-    world.endpoints[down] = Endpoint::bind(options(9)).unwrap();
+    world.endpoints[down] = Endpoint::bind(options(over, 9)).unwrap();
     let error = world.endpoints[1 - down].link(session).unwrap_err();
     let named = matches!(&error, Error::Unreachable { peer: Some(p), fault: Fault::NothingListens, .. }
         if *p == down);
     assert!(named, "{error}");
 }
 
-#[test]
-fn a_party_that_computes_after_rounds_stays_connected_and_answers() {
-    let world = World::new(3, 0);
+fn a_party_that_computes_after_rounds_stays_connected_and_answers(over: Transport) {
+    let world = World::new(over, 3, 0);
     world.run(1, |mut link| {
         for _ in 0..50 {
             all_to_all(&mut link, 100).unwrap();
@@ -350,9 +332,8 @@ fn a_party_that_computes_after_rounds_stays_connected_and_answers() {
     });
 }
 
-#[test]
-fn many_sessions_of_one_endpoint_wait_at_once() {
-    let world = World::new(2, 0);
+fn many_sessions_of_one_endpoint_wait_at_once(over: Transport) {
+    let world = World::new(over, 2, 0);
     thread::scope(|scope| {
         for session in 1..9 {
             let world = &world;
@@ -374,9 +355,8 @@ fn many_sessions_of_one_endpoint_wait_at_once() {
     });
 }
 
-#[test]
-fn a_conversation_goes_on_while_a_party_waits_and_computes_in_turns() {
-    let world = World::new(2, 0);
+fn a_conversation_goes_on_while_a_party_waits_and_computes_in_turns(over: Transport) {
+    let world = World::new(over, 2, 0);
     let answers = world.endpoints[0].incoming();
     thread::scope(|scope| {
         scope.spawn(move || {
@@ -406,18 +386,17 @@ fn a_conversation_goes_on_while_a_party_waits_and_computes_in_turns() {
     });
 }
 
-#[test]
-fn rounds_work_with_several_threads_and_from_inside_a_runtime() {
+fn rounds_work_with_several_threads_and_from_inside_a_runtime(over: Transport) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     for threads in [0, 1, 2] {
-        let World { mut endpoints, mut peers } = World::new(2, 0);
-        let options = Options { threads, ..options(1) };
+        let World { over, mut endpoints, mut peers } = World::new(over, 2, 0);
+        let options = Options { threads, ..options(over, 1) };
         endpoints[1] = Endpoint::bind(options.listen(ANY)).unwrap();
         peers[1].address = Some(endpoints[1].local_address().to_string());
-        let world = World { endpoints, peers };
+        let world = World { over, endpoints, peers };
         world.endpoints[1].allow(world.names());
         world.run(1, |mut link| {
-            let rounds = |link: &mut QuicLink| {
+            let rounds = |link: &mut MeshLink| {
                 for length in [1, 100, 1_000_000, 2] {
                     all_to_all(link, length).unwrap();
                 }
@@ -427,4 +406,28 @@ fn rounds_work_with_several_threads_and_from_inside_a_runtime() {
             rounds(&mut link);
         });
     }
+}
+
+over_both! {
+    rounds_of_every_length_arrive_whole,
+    a_party_may_run_ahead_and_leave_before_its_frames_are_asked_for,
+    the_last_frame_arrives_though_the_whole_endpoint_is_dropped_after_it,
+    hellos_are_exchanged_before_the_first_round,
+    a_hello_in_the_place_of_a_round_is_refused,
+    seeds_agree_and_are_bound_to_pair_session_and_epoch,
+    a_frame_of_another_length_is_refused,
+    a_party_that_leaves_is_named_by_all_others,
+    a_party_that_goes_silent_is_named_by_all_others,
+    abort_carries_the_first_culprit_and_does_not_wait_behind_data,
+    fifty_sessions_share_one_connection_per_pair,
+    several_processes_may_share_one_key,
+    a_session_is_open_only_once,
+    a_peer_that_does_not_join_is_named,
+    sessions_go_on_after_a_peer_was_restarted,
+    a_peer_that_starts_late_is_waited_for,
+    a_peer_that_is_down_is_named_with_the_cause,
+    a_party_that_computes_after_rounds_stays_connected_and_answers,
+    many_sessions_of_one_endpoint_wait_at_once,
+    a_conversation_goes_on_while_a_party_waits_and_computes_in_turns,
+    rounds_work_with_several_threads_and_from_inside_a_runtime,
 }

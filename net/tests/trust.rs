@@ -2,12 +2,13 @@
 
 mod common;
 
-use std::net::UdpSocket;
+use std::any::Any;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{ANY, World, all_to_all, key, options};
-use tacit_net::quic::{Endpoint, Incoming, MESSAGE, Peer};
+use common::{ANY, World, all_to_all, key, options, over_both};
+use tacit_net::mesh::{Endpoint, Incoming, MESSAGE, Peer, Transport};
 use tacit_net::{Error, Fault};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -19,10 +20,28 @@ fn fault(error: Error) -> Fault {
     }
 }
 
-#[test]
-fn an_unknown_key_is_refused_and_told_so() {
-    let world = World::new(1, 0);
-    let stranger = Endpoint::bind(options(7)).unwrap();
+/// A port that a process has and nobody serves; free again when this is dropped.
+struct Taken {
+    address: SocketAddr,
+    _socket: Box<dyn Any>,
+}
+
+fn taken(over: Transport) -> Taken {
+    match over {
+        Transport::Quic => {
+            let socket = UdpSocket::bind(ANY).unwrap();
+            Taken { address: socket.local_addr().unwrap(), _socket: Box::new(socket) }
+        }
+        Transport::Tcp => {
+            let socket = TcpListener::bind(ANY).unwrap();
+            Taken { address: socket.local_addr().unwrap(), _socket: Box::new(socket) }
+        }
+    }
+}
+
+fn an_unknown_key_is_refused_and_told_so(over: Transport) {
+    let world = World::new(over, 1, 0);
+    let stranger = Endpoint::bind(options(over, 7)).unwrap();
     let error = stranger.ping(&world.peers[0]).unwrap_err();
     assert!(error.to_string().contains("is our key in its study?"), "{error}");
     assert_eq!(fault(error), Fault::RefusedOurKey);
@@ -30,9 +49,8 @@ fn an_unknown_key_is_refused_and_told_so() {
     stranger.ping(&world.peers[0]).unwrap();
 }
 
-#[test]
-fn a_key_taken_off_the_list_is_cut_off() {
-    let world = World::new(1, 1);
+fn a_key_taken_off_the_list_is_cut_off(over: Transport) {
+    let world = World::new(over, 1, 1);
     let conversation = world.endpoints[1].request(&world.peers[0], b"hi".to_vec()).unwrap();
     world.endpoints[0].allow([]);
     let error = conversation.receive(3 * SECOND).unwrap_err();
@@ -41,30 +59,27 @@ fn a_key_taken_off_the_list_is_cut_off() {
     assert_eq!(fault(again), Fault::RefusedOurKey);
 }
 
-#[test]
-fn another_server_key_is_told_apart() {
-    let world = World::new(1, 1);
+fn another_server_key_is_told_apart(over: Transport) {
+    let world = World::new(over, 1, 1);
     let wrong = Peer { key: key(50).public(), ..world.peers[0].clone() };
     let error = world.endpoints[1].ping(&wrong).unwrap_err();
     assert!(error.to_string().contains("another key than the study pins"), "{error}");
     assert_eq!(fault(error), Fault::WrongKey);
 }
 
-#[test]
-fn a_closed_port_is_told_apart() {
-    let world = World::new(0, 1);
-    let free = UdpSocket::bind(ANY).unwrap().local_addr().unwrap();
+fn a_closed_port_is_told_apart(over: Transport) {
+    let world = World::new(over, 0, 1);
+    let free = taken(over).address;
     let peer = Peer { name: "a".into(), key: key(1).public(), address: Some(free.to_string()) };
     let start = Instant::now();
     assert_eq!(fault(world.endpoints[0].ping(&peer).unwrap_err()), Fault::NothingListens);
     assert!(start.elapsed() < 3 * SECOND);
 }
 
-#[test]
-fn a_silent_port_and_an_unknown_address_are_told_apart() {
-    let world = World::new(0, 1);
-    let socket = UdpSocket::bind(ANY).unwrap();
-    let address = Some(socket.local_addr().unwrap().to_string());
+fn a_silent_port_and_an_unknown_address_are_told_apart(over: Transport) {
+    let world = World::new(over, 0, 1);
+    let socket = taken(over);
+    let address = Some(socket.address.to_string());
     let mut peer = Peer { name: "a".into(), key: key(1).public(), address };
     assert_eq!(fault(world.endpoints[0].ping(&peer).unwrap_err()), Fault::Silent);
     peer.address = Some("no such host:1".into());
@@ -73,16 +88,15 @@ fn a_silent_port_and_an_unknown_address_are_told_apart() {
     assert_eq!(fault(world.endpoints[0].ping(&peer).unwrap_err()), Fault::NoAddress);
 }
 
-#[test]
-fn a_port_in_use_is_said_to_be_in_use() {
-    let taken = UdpSocket::bind(ANY).unwrap();
-    let error = Endpoint::bind(options(0).listen(taken.local_addr().unwrap())).unwrap_err();
+fn a_port_in_use_is_said_to_be_in_use(over: Transport) {
+    let taken = taken(over);
+    let error = Endpoint::bind(options(over, 0).listen(taken.address)).unwrap_err();
     assert!(error.to_string().contains("the port is in use"), "{error}");
 }
 
 #[test]
 fn hostile_datagrams_do_not_disturb_a_session() {
-    let world = World::new(2, 0);
+    let world = World::new(Transport::Quic, 2, 0);
     let stop = std::sync::atomic::AtomicBool::new(false);
     thread::scope(|scope| {
         for endpoint in &world.endpoints {
@@ -118,9 +132,8 @@ fn hostile_datagrams_do_not_disturb_a_session() {
     });
 }
 
-#[test]
-fn a_conversation_goes_both_ways_and_its_end_is_seen() {
-    let world = World::new(1, 1);
+fn a_conversation_goes_both_ways_and_its_end_is_seen(over: Transport) {
+    let world = World::new(over, 1, 1);
     let incoming = world.endpoints[0].incoming();
     let analyst = world.endpoints[1].request(&world.peers[0], b"question".to_vec()).unwrap();
     let site = incoming.recv_timeout(3 * SECOND).unwrap();
@@ -143,9 +156,8 @@ fn a_conversation_goes_both_ways_and_its_end_is_seen() {
     assert!(site.ended());
 }
 
-#[test]
-fn what_was_sent_before_the_end_of_a_conversation_arrives() {
-    let world = World::new(1, 1);
+fn what_was_sent_before_the_end_of_a_conversation_arrives(over: Transport) {
+    let world = World::new(over, 1, 1);
     let incoming = world.endpoints[0].incoming();
     let analyst = world.endpoints[1].request(&world.peers[0], b"question".to_vec()).unwrap();
     let site = incoming.recv_timeout(3 * SECOND).unwrap().conversation;
@@ -159,9 +171,8 @@ fn what_was_sent_before_the_end_of_a_conversation_arrives() {
     assert!(matches!(analyst.receive(3 * SECOND), Err(Error::Ended { .. })));
 }
 
-#[test]
-fn a_vanished_peer_ends_a_conversation() {
-    let mut world = World::new(1, 1);
+fn a_vanished_peer_ends_a_conversation(over: Transport) {
+    let mut world = World::new(over, 1, 1);
     let incoming = world.endpoints[0].incoming();
     let analyst = world.endpoints[1].request(&world.peers[0], Vec::new()).unwrap();
     let site = incoming.recv_timeout(3 * SECOND).unwrap().conversation;
@@ -173,14 +184,13 @@ fn a_vanished_peer_ends_a_conversation() {
 
 #[test]
 fn the_sockets_report_what_the_kernel_gave() {
-    let buffers = World::new(1, 0).endpoints[0].socket_buffers();
+    let buffers = World::new(Transport::Quic, 1, 0).endpoints[0].socket_buffers().unwrap();
     assert!(buffers.send > 0 && buffers.receive > 0);
     assert_eq!(buffers.short(), buffers.send < buffers.asked || buffers.receive < buffers.asked);
 }
 
-#[test]
-fn an_answer_that_comes_before_the_question_is_read() {
-    let world = World::new(2, 0);
+fn an_answer_that_comes_before_the_question_is_read(over: Transport) {
+    let world = World::new(over, 2, 0);
     let incoming = world.endpoints[0].incoming();
     thread::scope(|scope| {
         scope.spawn(move || {
@@ -193,4 +203,17 @@ fn an_answer_that_comes_before_the_question_is_read() {
             assert_eq!(asking.receive(SECOND).unwrap().unwrap(), b"busy");
         }
     });
+}
+
+over_both! {
+    an_unknown_key_is_refused_and_told_so,
+    a_key_taken_off_the_list_is_cut_off,
+    another_server_key_is_told_apart,
+    a_closed_port_is_told_apart,
+    a_silent_port_and_an_unknown_address_are_told_apart,
+    a_port_in_use_is_said_to_be_in_use,
+    a_conversation_goes_both_ways_and_its_end_is_seen,
+    what_was_sent_before_the_end_of_a_conversation_arrives,
+    a_vanished_peer_ends_a_conversation,
+    an_answer_that_comes_before_the_question_is_read,
 }

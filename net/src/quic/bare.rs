@@ -8,12 +8,12 @@ use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use quinn::{ClientConfig, Connection, RecvStream, SendStream, ServerConfig, TokioRuntime};
 use tokio::runtime::{Builder, Runtime};
 
-use super::endpoint::Options;
-use super::key::SecretKey;
-use super::{tls, transport};
+use super::transport;
+use crate::mesh::{Options, SecretKey, tls};
 use crate::{Error, Result};
 
 type Streams = Vec<Option<(SendStream, RecvStream)>>;
@@ -121,7 +121,8 @@ impl Mesh {
             let (socket, _) = transport::bind(&settings)?;
             let config = transport::endpoint(&settings, any)?;
             let crypto = tls::server(key.certified()?, allowed.clone())?;
-            let mut server = ServerConfig::with_crypto(crypto);
+            let crypto = QuicServerConfig::try_from(crypto).map_err(failed)?;
+            let mut server = ServerConfig::with_crypto(Arc::new(crypto));
             server.transport_config(transport.clone());
             // quinn spawns onto the runtime that is entered.
             let _context = runtime.enter();
@@ -133,7 +134,8 @@ impl Mesh {
         for from in 0..parties {
             for to in from + 1..parties {
                 let (crypto, _) = tls::client(keys[from].certified()?, keys[to].public())?;
-                let mut config = ClientConfig::new(crypto);
+                let crypto = QuicClientConfig::try_from(crypto).map_err(failed)?;
+                let mut config = ClientConfig::new(Arc::new(crypto));
                 config.transport_config(transport.clone());
                 self.pair(from, to, config, runtimes).await?;
             }

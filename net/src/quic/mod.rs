@@ -1,54 +1,44 @@
-//! A mesh over QUIC: one UDP port per party, one connection per pair, any number of sessions on it.
+//! The mesh over QUIC: one UDP port, one connection per pair, one stream for each session and
+//! conversation, whose windows are 4 MiB (64 MiB for a connection).
 //!
-//! # The idea
-//! Every party has an [`Endpoint`]. It knows its own Ed25519 key and the set of keys that may
-//! connect ([`Endpoint::allow`]); TLS 1.3 proves possession of a pinned key on both sides, so there
-//! are no certificates to expire and no names to match. Connections are dialed when first needed
-//! and shared from then on.
-//!
-//! A **session** is a full mesh among some parties: [`Endpoint::link`] gives a
-//! [`QuicLink`], which has one stream per peer. Of two listening parties the one with the smaller
-//! public key dials and opens the stream; a party without a listening address always dials. Only
-//! the side that dialed opens streams on a connection, so several processes may share one key (an
-//! analyst's queries, a diagnosis beside a running service) without their sessions being mixed up.
-//!
-//! A **conversation** ([`Endpoint::request`], [`Endpoint::incoming`]) carries messages outside any
-//! session: questions, answers, status.
-//!
-//! # Blocking
-//! The party's thread blocks. While it waits for the frames of a small round it does the endpoint's
-//! I/O itself, for all sessions, which spares a hand-over to another thread and back; an I/O thread
-//! does it whenever no party has for a millisecond or two, and keeps the connections alive while
-//! the party computes. Large rounds are left to the I/O thread ([`Options::threads`] may ask for
-//! several, which then do all of it). A frame that fits the window is handed to quinn by the party's
-//! thread itself. Incoming frames meet in one mailbox per link: an abort by one peer ends the wait
-//! for another, and the party is woken once per round.
-//!
-//! # Security
-//! - Frames are checked against the exact length due before memory is taken. What a peer can make
-//!   this side hold without being asked is bounded: small frames up to four per stream, otherwise
-//!   quinn's receive windows (4 MiB per stream, 64 MiB per connection), and tables of fixed size.
-//! - Key exchange is X25519MLKEM768 only. No resumption, no early data.
-//! - Seeds ([`crate::Link::seed`]) come from the TLS exporter and are bound to session, epoch and
-//!   stream: no two links get the same one.
+//! An abort travels on a unidirectional stream of its own. [`crate::mesh`] has what both transports
+//! share; its names can be had from here too.
 
-mod accept;
+pub(crate) mod accept;
 pub mod bare;
-mod connect;
-mod conversation;
-mod drive;
-mod endpoint;
-mod key;
-mod link;
-mod rendezvous;
+pub(crate) mod connect;
 #[cfg(test)]
 mod tests;
-mod tls;
-mod transport;
-mod wire;
+pub(crate) mod transport;
 
-pub use conversation::{Conversation, Incoming, MESSAGE};
-pub use endpoint::{Endpoint, Options, Peer};
-pub use key::{PublicKey, SecretKey};
-pub use link::{HELLO, LinkOptions, QuicLink};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use quinn::TokioRuntime;
+
+use crate::mesh::endpoint::Shared;
+pub use crate::mesh::{
+    Conversation, Endpoint, HELLO, Incoming, LinkOptions, MESSAGE, MeshLink as QuicLink, Options,
+    Peer, PublicKey, SecretKey,
+};
+use crate::{Error, Result};
 pub use transport::Buffers;
+
+/// Opens the UDP port. Must be called on the endpoint's runtime.
+pub(crate) fn bind(options: &Options) -> Result<(quinn::Endpoint, SocketAddr, Buffers)> {
+    let setup = |error: std::io::Error| Error::Setup(format!("cannot start: {error}"));
+    let (socket, buffers) = transport::bind(options)?;
+    let local = socket.local_addr().map_err(setup)?;
+    let config = transport::endpoint(options, local)?;
+    let quinn =
+        quinn::Endpoint::new(config, None, socket, Arc::new(TokioRuntime)).map_err(setup)?;
+    Ok((quinn, local, buffers))
+}
+
+/// Lets peers in. Must be called on the endpoint's runtime.
+pub(crate) fn listen(shared: &Arc<Shared>, quinn: &quinn::Endpoint) -> Result<()> {
+    let configs = accept::Configs::new(shared)?;
+    quinn.set_server_config(Some(configs.far()));
+    tokio::spawn(accept::serve(Arc::downgrade(shared), quinn.clone(), configs));
+    Ok(())
+}

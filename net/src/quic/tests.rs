@@ -8,9 +8,10 @@ use bytes::Bytes;
 use quinn::Connection;
 use rustls::crypto::aws_lc_rs::{default_provider, kx_group};
 
-use super::connect;
-use super::wire::{ACK, BUSY, FrameHead, Header, Kind, Notice, Purpose};
 use super::{Endpoint, LinkOptions, Options, Peer, QuicLink, SecretKey};
+use crate::mesh::carrier::{self, Port};
+use crate::mesh::connect;
+use crate::mesh::wire::{ACK, BUSY, FrameHead, Header, Kind, Notice, Purpose};
 use crate::{Error, Link, Round};
 
 const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
@@ -46,7 +47,9 @@ impl Pair {
         let until = Instant::now() + SOON;
         self.hostile.handle().block_on(async {
             let shared = &self.hostile.shared;
-            work(connect::connect(shared, &self.peer(), until.into()).await.unwrap()).await
+            let connected = connect::connect(shared, &self.peer(), until.into()).await.unwrap();
+            let carrier::Connection::Quic(connection) = connected else { panic!("not QUIC") };
+            work(connection).await
         })
     }
 
@@ -182,7 +185,7 @@ fn a_peer_without_the_hybrid_key_exchange_is_refused() {
     let crypto = quinn::crypto::rustls::QuicClientConfig::try_from(config).unwrap();
     let config = quinn::ClientConfig::new(Arc::new(crypto));
     let error = pair.hostile.handle().block_on(async {
-        let quinn = &pair.hostile.shared.quinn;
+        let Port::Quic(quinn) = &pair.hostile.shared.port else { panic!("not QUIC") };
         let connecting = quinn.connect_with(config, pair.honest.local_address(), "tacit");
         connecting.unwrap().await.unwrap_err()
     });

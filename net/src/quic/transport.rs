@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use socket2::{Domain, Protocol, Socket, Type};
 use subtle::ConstantTimeEq;
 
-use super::Options;
+use crate::mesh::Options;
 use crate::{Error, Result};
 
 /// Largest UDP payload that is ever sent. Ten of them, which quinn hands to the kernel at once,
@@ -65,12 +65,12 @@ impl Buffers {
 }
 
 /// Whether an address is this machine's own.
-pub(super) fn is_loopback(address: SocketAddr) -> bool {
+pub(crate) fn is_loopback(address: SocketAddr) -> bool {
     address.ip().to_canonical().is_loopback()
 }
 
 /// Numbers for a connection; `accepts` is whether the peer may open streams.
-pub(super) fn transport(options: &Options, loopback: bool, accepts: bool) -> Arc<TransportConfig> {
+pub(crate) fn transport(options: &Options, loopback: bool, accepts: bool) -> Arc<TransportConfig> {
     let mut config = TransportConfig::default();
     let mut discovery = MtuDiscoveryConfig::default();
     let mut congestion = CubicConfig::default();
@@ -103,7 +103,7 @@ pub(super) fn transport(options: &Options, loopback: bool, accepts: bool) -> Arc
 }
 
 /// The endpoint's own numbers.
-pub(super) fn endpoint(options: &Options, local: SocketAddr) -> Result<EndpointConfig> {
+pub(crate) fn endpoint(options: &Options, local: SocketAddr) -> Result<EndpointConfig> {
     // Bound to the port, so that another process with the same key cannot be made to reset ours.
     let port = if options.listen.is_some() { local.port() } else { 0 };
     let mut purpose = [b"stateless reset".as_slice(), &port.to_le_bytes()].concat();
@@ -118,7 +118,7 @@ pub(super) fn endpoint(options: &Options, local: SocketAddr) -> Result<EndpointC
 }
 
 /// Binds the UDP socket: the given address, or any free port of any family.
-pub(super) fn bind(options: &Options) -> Result<(UdpSocket, Buffers)> {
+pub(crate) fn bind(options: &Options) -> Result<(UdpSocket, Buffers)> {
     let any6 = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0);
     let any4 = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
     let socket = match options.listen {

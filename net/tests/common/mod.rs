@@ -1,4 +1,4 @@
-//! Endpoints on loopback with fixed keys.
+//! Endpoints on loopback with fixed keys, over either transport.
 #![allow(dead_code)]
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -6,37 +6,59 @@ use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tacit_net::quic::{Endpoint, LinkOptions, Options, Peer, PublicKey, QuicLink, SecretKey};
+use tacit_net::mesh::{
+    Endpoint, LinkOptions, MeshLink, Options, Peer, PublicKey, SecretKey, Transport,
+};
 use tacit_net::{Error, Frames, Link, Result, Round};
 
 pub const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+/// Makes each of these functions a test over QUIC and one over TCP.
+macro_rules! over_both {
+    ($($name:ident),* $(,)?) => {
+        mod quic {
+            $(#[test]
+            fn $name() {
+                super::$name(tacit_net::mesh::Transport::Quic);
+            })*
+        }
+        mod tcp {
+            $(#[test]
+            fn $name() {
+                super::$name(tacit_net::mesh::Transport::Tcp);
+            })*
+        }
+    };
+}
+pub(crate) use over_both;
 
 pub fn key(number: u8) -> SecretKey {
     SecretKey::from_seed([number + 1; 32])
 }
 
 /// Settings with short times, so that the loss of a peer shows quickly.
-pub fn options(number: u8) -> Options {
+pub fn options(over: Transport, number: u8) -> Options {
     Options {
         idle: Duration::from_millis(1500),
         keep_alive: Duration::from_millis(300),
         connect: Duration::from_secs(3),
-        ..Options::new(key(number))
+        ..Options::new(key(number)).over(over)
     }
 }
 
 /// Parties that all listen and know each other, plus dialing-only ones at the end.
 pub struct World {
+    pub over: Transport,
     pub endpoints: Vec<Endpoint>,
     pub peers: Vec<Peer>,
 }
 
 impl World {
-    pub fn new(listening: usize, dialing: usize) -> Self {
+    pub fn new(over: Transport, listening: usize, dialing: usize) -> Self {
         let all = listening + dialing;
         let endpoints: Vec<Endpoint> = (0..all)
             .map(|i| {
-                let options = options(i as u8);
+                let options = options(over, i as u8);
                 let options = if i < listening { options.listen(ANY) } else { options };
                 Endpoint::bind(options).unwrap()
             })
@@ -48,7 +70,7 @@ impl World {
                 address: (i < listening).then(|| endpoints[i].local_address().to_string()),
             })
             .collect();
-        let world = Self { endpoints, peers };
+        let world = Self { over, endpoints, peers };
         for endpoint in &world.endpoints {
             endpoint.allow(world.names());
         }
@@ -75,12 +97,12 @@ impl World {
         }
     }
 
-    pub fn link(&self, me: usize, session: u8) -> Result<QuicLink> {
+    pub fn link(&self, me: usize, session: u8) -> Result<MeshLink> {
         self.endpoints[me].link(self.session(me, session))
     }
 
     /// Runs one party per thread and gives what each returned.
-    pub fn run<T: Send>(&self, session: u8, work: impl Fn(QuicLink) -> T + Sync) -> Vec<T> {
+    pub fn run<T: Send>(&self, session: u8, work: impl Fn(MeshLink) -> T + Sync) -> Vec<T> {
         thread::scope(|scope| {
             let work = &work;
             let handles: Vec<_> = (0..self.peers.len())

@@ -30,7 +30,7 @@ const STOP: Duration = Duration::from_secs(1);
 
 /// A runtime and the threads behind it. Dropping it ends them, on a thread of its own, so that it
 /// may be dropped anywhere; only not by a task that it runs.
-pub(super) struct Engine(Option<Kind>);
+pub(crate) struct Engine(Option<Kind>);
 
 enum Kind {
     /// One thread at a time does all I/O.
@@ -41,7 +41,7 @@ enum Kind {
 
 impl Engine {
     /// Starts a runtime that parties may drive, or one with `threads` threads if that is several.
-    pub(super) fn start(threads: usize) -> std::io::Result<Self> {
+    pub(crate) fn start(threads: usize) -> std::io::Result<Self> {
         const NAME: &str = "tacit-net";
         if threads > 1 {
             let mut builder = Builder::new_multi_thread();
@@ -64,7 +64,7 @@ impl Engine {
         self.0.as_ref().expect("taken by the drop alone")
     }
 
-    pub(super) fn handle(&self) -> &Handle {
+    pub(crate) fn handle(&self) -> &Handle {
         match self.kind() {
             Kind::Turns { driver, .. } => driver.runtime.handle(),
             Kind::Workers(runtime) => runtime.handle(),
@@ -73,7 +73,7 @@ impl Engine {
 
     /// For a party that would drive: `None` if that is not possible here and now. A thread that is
     /// inside a runtime already cannot.
-    pub(super) fn driver(&self) -> Option<&Driver> {
+    pub(crate) fn driver(&self) -> Option<&Driver> {
         match self.kind() {
             Kind::Turns { driver, .. } if Handle::try_current().is_err() => Some(driver),
             _ => None,
@@ -81,7 +81,7 @@ impl Engine {
     }
 
     /// Lets the I/O thread take over without waiting, once no party drives.
-    pub(super) fn urge(&self) {
+    pub(crate) fn urge(&self) {
         if let Kind::Turns { driver, .. } = self.kind() {
             driver.urge();
         }
@@ -106,7 +106,7 @@ impl Drop for Engine {
 }
 
 /// A runtime that is driven in turns.
-pub(super) struct Driver {
+pub(crate) struct Driver {
     runtime: Runtime,
     turns: Mutex<Turns>,
     changed: Condvar,
@@ -141,12 +141,12 @@ enum Io {
 impl Driver {
     /// Runs a future to its end, and the endpoint's tasks meanwhile. The future calls
     /// [`Driver::step_in`] when it has posted its frames.
-    pub(super) fn run<F: Future>(&self, round: F) -> F::Output {
+    pub(crate) fn run<F: Future>(&self, round: F) -> F::Output {
         self.runtime.block_on(round)
     }
 
     /// Takes the I/O thread's place for as long as the turn is held.
-    pub(super) fn step_in(&self) -> Turn<'_> {
+    pub(crate) fn step_in(&self) -> Turn<'_> {
         let mut turns = self.lock();
         turns.parties += 1;
         turns.rounds = turns.rounds.wrapping_add(1);
@@ -224,7 +224,7 @@ impl Driver {
 }
 
 /// A party's turn at driving.
-pub(super) struct Turn<'a>(&'a Driver);
+pub(crate) struct Turn<'a>(&'a Driver);
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {

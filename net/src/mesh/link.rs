@@ -1,4 +1,4 @@
-//! [`QuicLink`]: one party's end of a session over QUIC.
+//! [`MeshLink`]: one party's end of a session over a mesh.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -7,22 +7,21 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use quinn::Connection;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, yield_now};
 use tokio::time::{sleep, timeout, timeout_at};
 
+use super::carrier::{Connection, Exporter};
 use super::connect;
 use super::endpoint::{Endpoint, Peer, Shared, unreachable};
+use super::pipe::{End, FlushGuard, Inlet, Outlet};
 use super::rendezvous::{Arrival, Item, Place, place};
-use super::wire::{
-    End, FRAME, FlushGuard, FrameHead, Header, Inlet, Kind, Notice, Outlet, Purpose,
-};
+use super::wire::{FRAME, FrameHead, Header, Kind, Notice, Purpose};
 use crate::link::{check_round, clip};
 use crate::mailbox::{Inbox, Mailbox, Packet};
 use crate::{Arena, Error, Fault, Frames, Link, Result, Round, Seed};
 
-/// Longest message of [`QuicLink::hello`], in bytes.
+/// Longest message of [`MeshLink::hello`], in bytes.
 pub const HELLO: usize = 64 << 10;
 
 /// How often a link that is being set up looks whether a peer has ended the session meanwhile.
@@ -94,13 +93,14 @@ struct Channel {
     sent: u32,
     reader: JoinHandle<()>,
     connection: Connection,
+    exporter: Exporter,
     stream: u64,
 }
 
-/// One party's end of a session over QUIC. Made by [`Endpoint::link`].
+/// One party's end of a session over a mesh. Made by [`Endpoint::link`].
 ///
 /// Dropping it delivers what was posted and then tells every peer that this party has left.
-pub struct QuicLink {
+pub struct MeshLink {
     header: Header,
     me: usize,
     deadline: Duration,
@@ -112,8 +112,8 @@ pub struct QuicLink {
     endpoint: Endpoint,
 }
 
-impl QuicLink {
-    pub(super) fn open(endpoint: &Endpoint, options: LinkOptions) -> Result<Self> {
+impl MeshLink {
+    pub(crate) fn open(endpoint: &Endpoint, options: LinkOptions) -> Result<Self> {
         let LinkOptions { session, epoch, me, peers, connect_deadline, round_deadline } = options;
         if me >= peers.len() || peers[me].is_some() {
             return Err(Error::Setup(format!("party {me} cannot be in a session like this")));
@@ -317,7 +317,7 @@ impl QuicLink {
     }
 }
 
-impl Link for QuicLink {
+impl Link for MeshLink {
     fn me(&self) -> usize {
         self.me
     }
@@ -349,10 +349,9 @@ impl Link for QuicLink {
         context.extend_from_slice(&epoch.to_le_bytes());
         context.extend_from_slice(&channel.stream.to_le_bytes());
         let mut seed = Seed([0; 32]);
-        channel
-            .connection
-            .export_keying_material(&mut seed.0, b"tacit seed", &context)
-            .map_err(|_| Error::Lost { peer, cause: "no seed can be drawn from it".into() })?;
+        if !channel.exporter.draw(&mut seed.0, b"tacit seed", &context) {
+            return Err(Error::Lost { peer, cause: "no seed can be drawn from it".into() });
+        }
         Ok(seed)
     }
 
@@ -376,7 +375,7 @@ impl Link for QuicLink {
     }
 }
 
-impl Drop for QuicLink {
+impl Drop for MeshLink {
     fn drop(&mut self) {
         for place in &self.places {
             self.endpoint.shared.rendezvous.close(place);
@@ -386,10 +385,10 @@ impl Drop for QuicLink {
     }
 }
 
-impl std::fmt::Debug for QuicLink {
+impl std::fmt::Debug for MeshLink {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let parties = self.channels.len();
-        f.debug_struct("QuicLink")
+        f.debug_struct("MeshLink")
             .field("me", &self.me)
             .field("parties", &parties)
             .finish_non_exhaustive()
@@ -410,7 +409,7 @@ impl Channel {
         inbox: Inbox<Item>,
         arena: Arena,
     ) -> Self {
-        let Arrival { send, receive, connection, stream } = arrival;
+        let Arrival { send, receive, connection, exporter, stream } = arrival;
         let (dues, due) = mpsc::unbounded_channel();
         let idle = shared.options.idle;
         Self {
@@ -420,15 +419,17 @@ impl Channel {
             reader: tokio::spawn(async move {
                 let last = match read(receive, due, &inbox, peer, &arena).await {
                     Ok(packet) => packet,
-                    Err(End::Reset(code)) => {
-                        sleep(REASON_DELAY).await;
-                        Packet::Gone(End::Reset(code).cause(idle))
+                    Err(end) => {
+                        if end.may_be_told() {
+                            sleep(REASON_DELAY).await;
+                        }
+                        Packet::Gone(end.cause(idle))
                     }
-                    Err(end) => Packet::Gone(end.cause(idle)),
                 };
                 inbox.post(peer, last);
             }),
             connection,
+            exporter,
             stream,
         }
     }
@@ -556,12 +557,6 @@ async fn await_peer(
 
 /// Sends an abort notice, and ends the stream only when the peer has it.
 async fn tell(mut channel: Channel, message: Bytes, _guard: FlushGuard) {
-    let told = async {
-        let mut stream = channel.connection.open_uni().await.ok()?;
-        stream.write_chunk(message).await.ok()?;
-        stream.finish().ok()?;
-        stream.stopped().await.ok()
-    };
-    let _ = timeout(TELL, told).await;
+    let _ = timeout(TELL, channel.connection.tell(message)).await;
     channel.outlet.cancel();
 }

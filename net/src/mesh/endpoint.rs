@@ -1,4 +1,4 @@
-//! [`Endpoint`]: a party's UDP port, its key, and the peers it lets in.
+//! [`Endpoint`]: a party's port, its key, and the peers it lets in.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
@@ -6,21 +6,21 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use quinn::{Connection, TokioRuntime};
 use rustls::sign::CertifiedKey;
 use tokio::runtime::Handle;
 
-use super::accept::{self, Configs};
+use super::carrier::{Connection, Port};
 use super::connect::{self, Slot};
 use super::conversation::{Conversation, Incoming};
 use super::drive::Engine;
 use super::key::{PublicKey, SecretKey};
-use super::link::{LinkOptions, QuicLink};
+use super::link::{LinkOptions, MeshLink};
+use super::pipe::{Flushing, Outlet};
 use super::rendezvous::Rendezvous;
 use super::tls::Allowed;
-use super::transport::{self, Buffers};
-use super::wire::{DONE, Flushing, Header, Outlet, Purpose};
-use crate::{Error, Fault, Result};
+use super::wire::{Header, Purpose};
+use crate::quic::{self, Buffers};
+use crate::{Error, Fault, Result, tcp};
 
 /// Conversations that may wait to be taken up.
 const QUEUE: usize = 256;
@@ -42,11 +42,33 @@ pub struct Peer {
     pub address: Option<String>,
 }
 
+/// What carries the frames. Both sides of a connection use the same one; neither falls back to
+/// the other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Transport {
+    /// QUIC over UDP: one port and one connection for everything.
+    #[default]
+    Quic,
+    /// TLS 1.3 over TCP, for networks that block UDP and lines where its cost per packet is dear.
+    Tcp,
+}
+
+impl std::fmt::Display for Transport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Quic => "quic",
+            Self::Tcp => "tcp",
+        })
+    }
+}
+
 /// Settings of an [`Endpoint`].
 #[derive(Clone, Debug)]
 pub struct Options {
     /// This party's key.
     pub key: SecretKey,
+    /// What carries the frames.
+    pub transport: Transport,
     /// Where to listen; `None` for a party that only dials.
     pub listen: Option<SocketAddr>,
     /// A peer without a sign of life for this long is gone.
@@ -55,11 +77,11 @@ pub struct Options {
     pub keep_alive: Duration,
     /// How long [`Endpoint::request`] tries to connect.
     pub connect: Duration,
-    /// Largest UDP payload to try on paths that are not loopback (up to 6400), for jumbo frames.
+    /// QUIC: largest UDP payload to try on paths that are not loopback (up to 6400), for jumbo frames.
     pub mtu: Option<u16>,
-    /// UDP buffer to ask the kernel for, in bytes for each direction.
+    /// QUIC: UDP buffer to ask the kernel for, in bytes for each direction.
     pub buffer: usize,
-    /// Connections open at once, from all peers.
+    /// Connections open at once, from all peers; over TCP the streams count as well.
     pub connections: usize,
     /// Streams of sessions that nobody here has asked for yet.
     pub parked: usize,
@@ -72,11 +94,12 @@ pub struct Options {
 }
 
 impl Options {
-    /// Defaults: idle 4 s, signs of life every second, 10 s to connect, 8 MiB of UDP buffers,
+    /// Defaults: QUIC, idle 4 s, signs of life every second, 10 s to connect, 8 MiB of UDP buffers,
     /// 1024 connections, 512 parked streams for up to 60 s, one thread.
     pub fn new(key: SecretKey) -> Self {
         Self {
             key,
+            transport: Transport::default(),
             listen: None,
             idle: Duration::from_secs(4),
             keep_alive: Duration::from_secs(1),
@@ -96,49 +119,56 @@ impl Options {
         self.listen = Some(address);
         self
     }
+
+    /// Uses `transport`.
+    #[must_use]
+    pub fn over(mut self, transport: Transport) -> Self {
+        self.transport = transport;
+        self
+    }
 }
 
 /// What the tasks of an endpoint share.
-pub(super) struct Shared {
-    pub(super) options: Options,
-    pub(super) key: PublicKey,
-    pub(super) certified: Arc<CertifiedKey>,
-    pub(super) quinn: quinn::Endpoint,
-    pub(super) local: SocketAddr,
-    pub(super) allowed: Allowed,
-    pub(super) rendezvous: Rendezvous,
-    pub(super) flushing: Flushing,
-    pub(super) inbound: Mutex<HashMap<usize, (PublicKey, Connection)>>,
+pub(crate) struct Shared {
+    pub(crate) options: Options,
+    pub(crate) key: PublicKey,
+    pub(crate) certified: Arc<CertifiedKey>,
+    pub(crate) port: Port,
+    pub(crate) local: SocketAddr,
+    pub(crate) allowed: Allowed,
+    pub(crate) rendezvous: Rendezvous,
+    pub(crate) flushing: Flushing,
+    pub(crate) inbound: Mutex<HashMap<usize, (PublicKey, Connection)>>,
     slots: Mutex<HashMap<(PublicKey, String), Arc<Slot>>>,
     incoming: Mutex<SyncSender<Incoming>>,
 }
 
 impl Shared {
-    pub(super) fn slot(&self, peer: &Peer) -> Result<Arc<Slot>, Fault> {
+    pub(crate) fn slot(&self, peer: &Peer) -> Result<Arc<Slot>, Fault> {
         let address = peer.address.clone().ok_or(Fault::NoAddress)?;
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(slots.entry((peer.key, address)).or_default().clone())
     }
 
     /// Notes an incoming connection; false if its key has too many or has just been taken off.
-    pub(super) fn admit(&self, key: PublicKey, connection: &Connection) -> bool {
+    pub(crate) fn admit(&self, key: PublicKey, connection: &Connection) -> bool {
         let mut inbound = self.inbound.lock().unwrap_or_else(PoisonError::into_inner);
         let known = self.allowed.read().unwrap_or_else(PoisonError::into_inner).contains_key(&key);
         let count = inbound.values().filter(|(other, _)| *other == key).count();
         if !known || count >= CONNECTIONS_PER_KEY {
             return false;
         }
-        inbound.insert(connection.stable_id(), (key, connection.clone()));
+        inbound.insert(connection.id(), (key, connection.clone()));
         true
     }
 
-    pub(super) fn name_of(&self, key: &PublicKey) -> String {
+    pub(crate) fn name_of(&self, key: &PublicKey) -> String {
         let allowed = self.allowed.read().unwrap_or_else(PoisonError::into_inner);
         allowed.get(key).cloned().unwrap_or_else(|| key.to_string())
     }
 
     /// Queues a conversation; if the queue is full or nobody listens it ends here.
-    pub(super) fn deliver(&self, incoming: Incoming) {
+    pub(crate) fn deliver(&self, incoming: Incoming) {
         let queue = self.incoming.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Err(TrySendError::Full(incoming) | TrySendError::Disconnected(incoming)) =
             queue.try_send(incoming)
@@ -148,16 +178,16 @@ impl Shared {
     }
 }
 
-/// A party's UDP port. Cheap to clone; the port is released, after a drain, with the last clone and
+/// A party's port. Cheap to clone; the port is released, after a drain, with the last clone and
 /// the last link and conversation made from it.
 ///
 /// Its methods block: call them from ordinary threads, not from inside an async runtime.
 #[derive(Clone)]
 pub struct Endpoint {
-    pub(super) shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     guard: Arc<Guard>,
     first: Arc<Mutex<Option<Receiver<Incoming>>>>,
-    buffers: Buffers,
+    buffers: Option<Buffers>,
 }
 
 impl Endpoint {
@@ -167,15 +197,20 @@ impl Endpoint {
     /// [`Error::Setup`] if the port is in use or the key cannot be used.
     pub fn bind(options: Options) -> Result<Self> {
         let certified = options.key.certified()?;
-        let (socket, buffers) = transport::bind(&options)?;
         let setup = |error: std::io::Error| Error::Setup(format!("cannot start: {error}"));
-        let local = socket.local_addr().map_err(setup)?;
-        let config = transport::endpoint(&options, local)?;
         let engine = Engine::start(options.threads).map_err(setup)?;
-        let quinn = {
-            let _context = engine.handle().enter();
-            quinn::Endpoint::new(config, None, socket, Arc::new(TokioRuntime)).map_err(setup)?
+        let entered = engine.handle().enter();
+        let (port, local, buffers) = match options.transport {
+            Transport::Quic => {
+                let (quinn, local, buffers) = quic::bind(&options)?;
+                (Port::Quic(quinn), local, Some(buffers))
+            }
+            Transport::Tcp => {
+                let (port, local) = tcp::Port::bind(&options)?;
+                (Port::Tcp(Arc::new(port)), local, None)
+            }
         };
+        drop(entered);
         let (sender, receiver) = sync_channel(QUEUE);
         let listens = options.listen.is_some();
         let shared = Arc::new(Shared {
@@ -183,7 +218,7 @@ impl Endpoint {
             rendezvous: Rendezvous::new(options.parked, options.patience),
             options,
             certified,
-            quinn: quinn.clone(),
+            port: port.clone(),
             local,
             allowed: Arc::new(RwLock::new(BTreeMap::new())),
             flushing: Flushing::default(),
@@ -192,12 +227,14 @@ impl Endpoint {
             incoming: Mutex::new(sender),
         });
         if listens {
-            let configs = Configs::new(&shared)?;
-            quinn.set_server_config(Some(configs.far()));
-            engine.handle().spawn(accept::serve(Arc::downgrade(&shared), quinn.clone(), configs));
+            let _entered = engine.handle().enter();
+            match &port {
+                Port::Quic(quinn) => quic::listen(&shared, quinn)?,
+                Port::Tcp(port) => tcp::listen(&shared, port)?,
+            }
         }
         let flushing = shared.flushing.clone();
-        let guard = Arc::new(Guard { engine, quinn, flushing });
+        let guard = Arc::new(Guard { engine, port, flushing });
         let first = Arc::new(Mutex::new(Some(receiver)));
         Ok(Self { shared, guard, first, buffers })
     }
@@ -207,13 +244,19 @@ impl Endpoint {
         self.shared.key
     }
 
-    /// The address that the port is bound to.
+    /// What carries the frames.
+    pub fn transport(&self) -> Transport {
+        self.shared.options.transport
+    }
+
+    /// The address that the port is bound to. Over TCP a party that only dials has no port; it
+    /// gives an unspecified address with port 0.
     pub fn local_address(&self) -> SocketAddr {
         self.shared.local
     }
 
-    /// What the kernel gave for the UDP socket.
-    pub fn socket_buffers(&self) -> Buffers {
+    /// What the kernel gave for the UDP socket, if there is one.
+    pub fn socket_buffers(&self) -> Option<Buffers> {
         self.buffers
     }
 
@@ -224,15 +267,16 @@ impl Endpoint {
         let inbound = self.shared.inbound.lock().unwrap_or_else(PoisonError::into_inner);
         for (key, connection) in inbound.values() {
             if !peers.contains_key(key) {
-                connection.close(DONE.into(), b"this key is no longer allowed");
+                connection.close("this key is no longer allowed");
             }
         }
         *self.shared.allowed.write().unwrap_or_else(PoisonError::into_inner) = peers;
     }
 
-    /// Connections open at this moment, dialed and accepted.
+    /// Connections open at this moment, dialed and accepted: one for each pair of endpoints that
+    /// talk.
     pub fn connections(&self) -> usize {
-        self.shared.quinn.open_connections()
+        self.shared.port.connections()
     }
 
     /// Sets up this party's end of a session.
@@ -242,8 +286,8 @@ impl Endpoint {
     /// not join, within the deadline for connecting; [`Error::Aborted`] if a peer gave up
     /// meanwhile; [`Error::Setup`] if this session is open here already, if two parties have the
     /// same key, or if neither side of a pair listens.
-    pub fn link(&self, options: LinkOptions) -> Result<QuicLink> {
-        QuicLink::open(self, options)
+    pub fn link(&self, options: LinkOptions) -> Result<MeshLink> {
+        MeshLink::open(self, options)
     }
 
     /// Begins a conversation with its first message.
@@ -285,10 +329,11 @@ impl Endpoint {
     pub fn ping(&self, peer: &Peer) -> Result<Duration> {
         let until = Instant::now() + self.shared.options.idle;
         let (shared, target) = (self.shared.clone(), peer.clone());
-        self.wait(
-            peer,
-            async move { Ok(connect::once(&shared, &target, until.into()).await?.rtt()) },
-        )
+        self.wait(peer, async move {
+            let connection = connect::once(&shared, &target, until.into()).await?;
+            let answer = tokio::time::timeout_at(until.into(), connection.round_trip()).await;
+            answer.ok().flatten().ok_or(Fault::Silent)
+        })
     }
 
     /// Runs a task on the endpoint's runtime and waits for it.
@@ -305,11 +350,11 @@ impl Endpoint {
         result.map_err(|fault| unreachable(None, peer, fault))
     }
 
-    pub(super) fn handle(&self) -> &Handle {
+    pub(crate) fn handle(&self) -> &Handle {
         self.engine().handle()
     }
 
-    pub(super) fn engine(&self) -> &Engine {
+    pub(crate) fn engine(&self) -> &Engine {
         &self.guard.engine
     }
 }
@@ -324,7 +369,7 @@ impl std::fmt::Debug for Endpoint {
 }
 
 /// The error for a peer that cannot be reached.
-pub(super) fn unreachable(index: Option<usize>, peer: &Peer, fault: Fault) -> Error {
+pub(crate) fn unreachable(index: Option<usize>, peer: &Peer, fault: Fault) -> Error {
     let address = peer.address.clone().unwrap_or_else(|| "an unknown address".into());
     Error::Unreachable { peer: index, name: peer.name.clone(), address, fault }
 }
@@ -333,22 +378,20 @@ pub(super) fn unreachable(index: Option<usize>, peer: &Peer, fault: Fault) -> Er
 struct Guard {
     /// Ends after [`Guard::drop`]; then the port is free.
     engine: Engine,
-    quinn: quinn::Endpoint,
+    port: Port,
     flushing: Flushing,
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        let (quinn, flushing) = (self.quinn.clone(), self.flushing.clone());
+        let (port, flushing) = (self.port.clone(), self.flushing.clone());
         let (sender, done) = sync_channel::<()>(1);
         self.engine.handle().spawn(async move {
             let end = Instant::now() + DRAIN;
             while !flushing.idle() && Instant::now() < end {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
-            quinn.close(DONE.into(), b"done");
-            // Long enough for the close to leave; peers that miss it notice by the idle time.
-            let _ = tokio::time::timeout(Duration::from_millis(200), quinn.wait_idle()).await;
+            port.close().await;
             drop(sender);
         });
         self.engine.urge();

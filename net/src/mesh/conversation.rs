@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 
 use super::endpoint::{Endpoint, Shared};
 use super::key::PublicKey;
-use super::wire::{End, Inlet, Outlet};
+use super::pipe::{End, Inlet, Outlet};
 use crate::{Arena, Error, Result};
 
 /// Longest message, in bytes.
@@ -42,12 +42,12 @@ pub struct Conversation {
     cause: Arc<Mutex<Option<String>>>,
     reader: JoinHandle<()>,
     /// Keeps the runtime of a dialing side up; the accepting side's endpoint outlives it anyway.
-    pub(super) endpoint: Option<Endpoint>,
+    pub(crate) endpoint: Option<Endpoint>,
 }
 
 impl Conversation {
     /// Must be called on the endpoint's runtime.
-    pub(super) fn new(shared: &Shared, name: String, outlet: Outlet, inlet: Inlet) -> Self {
+    pub(crate) fn new(shared: &Shared, name: String, outlet: Outlet, inlet: Inlet) -> Self {
         let (sender, messages) = channel();
         let unread = Arc::new(Semaphore::new(UNREAD));
         let ended = Arc::new(AtomicBool::new(false));

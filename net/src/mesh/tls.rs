@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{AlwaysResolvesClientRawPublicKeys, Resumption};
 use rustls::crypto::aws_lc_rs::{cipher_suite, default_provider, kx_group};
@@ -24,10 +23,10 @@ use super::key::PublicKey;
 use crate::{Error, Result};
 
 /// Application protocol: a peer that speaks another version is refused in the handshake.
-pub(super) const ALPN: &[u8] = b"tacit/1";
+pub(crate) const ALPN: &[u8] = b"tacit/1";
 
 /// Keys that may connect, with the names they go by.
-pub(super) type Allowed = Arc<RwLock<BTreeMap<PublicKey, String>>>;
+pub(crate) type Allowed = Arc<RwLock<BTreeMap<PublicKey, String>>>;
 
 /// AES-128 first: it costs least per packet, and QUIC needs it for its first packets anyway.
 fn provider() -> Arc<CryptoProvider> {
@@ -41,16 +40,24 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(provider)
 }
 
+/// Alerts of TLS (RFC 8446, section 6) by what they mean to the side that dialed.
+pub(crate) mod alerts {
+    /// Not with this key.
+    pub(crate) const KEY: [u8; 6] = [42, 43, 46, 48, 49, 116];
+    /// Not with this protocol (versions, groups, ALPN).
+    pub(crate) const PROTOCOL: [u8; 4] = [40, 70, 71, 120];
+}
+
 fn refused() -> rustls::Error {
     rustls::Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure)
 }
 
-fn setup(error: impl std::fmt::Display) -> Error {
+pub(crate) fn setup(error: impl std::fmt::Display) -> Error {
     Error::Setup(format!("TLS cannot be set up: {error}"))
 }
 
 /// The accepting side: lets in every key of `allowed`, looked up anew for each connection.
-pub(super) fn server(key: Arc<CertifiedKey>, allowed: Allowed) -> Result<Arc<QuicServerConfig>> {
+pub(crate) fn server(key: Arc<CertifiedKey>, allowed: Allowed) -> Result<rustls::ServerConfig> {
     let provider = provider();
     let verifier = Arc::new(AllowedClients { provider: provider.clone(), allowed });
     let mut config = rustls::ServerConfig::builder_with_provider(provider)
@@ -61,14 +68,14 @@ pub(super) fn server(key: Arc<CertifiedKey>, allowed: Allowed) -> Result<Arc<Qui
     config.alpn_protocols = vec![ALPN.to_vec()];
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
-    Ok(Arc::new(QuicServerConfig::try_from(config).map_err(setup)?))
+    Ok(config)
 }
 
 /// The dialing side: accepts `expected` only, and raises the flag if another key is presented.
-pub(super) fn client(
+pub(crate) fn client(
     key: Arc<CertifiedKey>,
     expected: PublicKey,
-) -> Result<(Arc<QuicClientConfig>, Arc<AtomicBool>)> {
+) -> Result<(rustls::ClientConfig, Arc<AtomicBool>)> {
     let provider = provider();
     let other = Arc::new(AtomicBool::new(false));
     let verifier =
@@ -81,7 +88,7 @@ pub(super) fn client(
         .with_client_cert_resolver(Arc::new(AlwaysResolvesClientRawPublicKeys::new(key)));
     config.alpn_protocols = vec![ALPN.to_vec()];
     config.resumption = Resumption::disabled();
-    Ok((Arc::new(QuicClientConfig::try_from(config).map_err(setup)?), other))
+    Ok((config, other))
 }
 
 fn verify(

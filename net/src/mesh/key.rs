@@ -27,17 +27,17 @@ pub struct PublicKey(pub [u8; 32]);
 impl PublicKey {
     /// The key in a raw public key of TLS; `None` if it is no Ed25519 key or one of low order,
     /// under which anybody can sign.
-    pub(super) fn from_spki(spki: &[u8]) -> Option<Self> {
+    pub(crate) fn from_spki(spki: &[u8]) -> Option<Self> {
         let key = Self(spki.strip_prefix(&SPKI)?.try_into().ok()?);
         let point = VerifyingKey::from_bytes(&key.0).ok()?;
         (!point.is_weak()).then_some(key)
     }
 
-    pub(super) fn spki(&self) -> Vec<u8> {
+    pub(crate) fn spki(&self) -> Vec<u8> {
         [&SPKI[..], &self.0].concat()
     }
 
-    pub(super) fn same(&self, other: &Self) -> bool {
+    pub(crate) fn same(&self, other: &Self) -> bool {
         self.0.ct_eq(&other.0).into()
     }
 }
@@ -70,7 +70,7 @@ impl SecretKey {
     }
 
     /// What rustls presents and signs with.
-    pub(super) fn certified(&self) -> Result<Arc<CertifiedKey>> {
+    pub(crate) fn certified(&self) -> Result<Arc<CertifiedKey>> {
         let mut der = Zeroizing::new([&PKCS8[..], &self.0[..]].concat());
         let signer = any_eddsa_type(&PrivatePkcs8KeyDer::from(der.as_slice()))
             .map_err(|error| Error::Setup(format!("the key cannot be used: {error}")));
@@ -80,7 +80,7 @@ impl SecretKey {
     }
 
     /// A secret of this key for another purpose.
-    pub(super) fn derive(&self, purpose: &[u8]) -> [u8; 32] {
+    pub(crate) fn derive(&self, purpose: &[u8]) -> [u8; 32] {
         use sha2::{Digest, Sha256};
         let inner = Sha256::new().chain_update(b"tacit derive").chain_update(*self.0);
         let inner = inner.chain_update(purpose).finalize();

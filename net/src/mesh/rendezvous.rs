@@ -5,30 +5,33 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use quinn::{Connection, SendStream};
 use tokio::sync::oneshot;
 
+use super::carrier::{Connection, Exporter, Sink};
 use super::key::PublicKey;
-use super::wire::{Header, Inlet};
+use super::pipe::Inlet;
+use super::wire::Header;
 use crate::mailbox::{Inbox, Packet};
 
 /// One peer's end of one session.
-pub(super) type Place = (PublicKey, [u8; 32], u64);
+pub(crate) type Place = (PublicKey, [u8; 32], u64);
 
 /// A frame as it is queued for a link: whether it is a hello, and its bytes.
-pub(super) type Item = (super::wire::Kind, bytes::Bytes);
+pub(crate) type Item = (super::wire::Kind, bytes::Bytes);
 
 /// A session's stream to one peer, header and acknowledgement done.
-pub(super) struct Arrival {
-    pub(super) send: SendStream,
-    pub(super) receive: Inlet,
-    pub(super) connection: Connection,
+pub(crate) struct Arrival {
+    pub(crate) send: Sink,
+    pub(crate) receive: Inlet,
+    pub(crate) connection: Connection,
+    /// Where its seed comes from.
+    pub(crate) exporter: Exporter,
     /// Number of the stream on its connection; the same on both ends.
-    pub(super) stream: u64,
+    pub(crate) stream: u64,
 }
 
 /// The key under which a session is kept.
-pub(super) fn place(peer: PublicKey, header: &Header) -> Place {
+pub(crate) fn place(peer: PublicKey, header: &Header) -> Place {
     (peer, header.session, header.epoch)
 }
 
@@ -42,14 +45,14 @@ struct Tables {
 }
 
 /// Bounded tables, shared by the link side and the accepting side.
-pub(super) struct Rendezvous {
+pub(crate) struct Rendezvous {
     tables: Mutex<Tables>,
     limit: usize,
-    pub(super) patience: Duration,
+    pub(crate) patience: Duration,
 }
 
 /// How a stream was received.
-pub(super) enum Taken {
+pub(crate) enum Taken {
     /// A link has it.
     Now,
     /// It is kept until a link asks for it.
@@ -57,7 +60,7 @@ pub(super) enum Taken {
 }
 
 impl Rendezvous {
-    pub(super) fn new(limit: usize, patience: Duration) -> Self {
+    pub(crate) fn new(limit: usize, patience: Duration) -> Self {
         Self { tables: Mutex::default(), limit, patience }
     }
 
@@ -67,7 +70,7 @@ impl Rendezvous {
 
     /// Opens a link's desk for notices from a peer, and with `awaits` a promise of the peer's
     /// stream; `None` if this session is open already.
-    pub(super) fn open(
+    pub(crate) fn open(
         &self,
         place: Place,
         index: usize,
@@ -95,7 +98,7 @@ impl Rendezvous {
     }
 
     /// Closes a desk and whatever still waits behind it.
-    pub(super) fn close(&self, place: &Place) {
+    pub(crate) fn close(&self, place: &Place) {
         let mut tables = self.tables();
         tables.desks.remove(place);
         tables.waiting.remove(place);
@@ -104,7 +107,7 @@ impl Rendezvous {
 
     /// Hands a notice to the link that it is meant for, or keeps it until that link opens. A
     /// session's first notice counts; beyond the limit none is kept.
-    pub(super) fn notify(&self, place: Place, packet: Packet<Item>) {
+    pub(crate) fn notify(&self, place: Place, packet: Packet<Item>) {
         let mut tables = self.tables();
         if let Some((index, inbox)) = tables.desks.get(&place) {
             inbox.post(*index, packet);
@@ -119,12 +122,12 @@ impl Rendezvous {
 
     /// Notices that are kept.
     #[cfg(test)]
-    pub(super) fn kept(&self) -> usize {
+    pub(crate) fn kept(&self) -> usize {
         self.tables().notices.len()
     }
 
     /// Whether there is room for a stream: a link waits for it, or it can be parked.
-    pub(super) fn has_room(&self, place: &Place) -> bool {
+    pub(crate) fn has_room(&self, place: &Place) -> bool {
         let tables = self.tables();
         let from_peer = tables.parked.keys().filter(|(key, ..)| *key == place.0).count();
         tables.waiting.contains_key(place)
@@ -135,7 +138,7 @@ impl Rendezvous {
     }
 
     /// Gives a stream to the link that waits for it, or parks it.
-    pub(super) fn arrive(&self, place: Place, mut arrival: Arrival) -> Option<Taken> {
+    pub(crate) fn arrive(&self, place: Place, mut arrival: Arrival) -> Option<Taken> {
         let mut tables = self.tables();
         if let Some(sender) = tables.waiting.remove(&place) {
             match sender.send(arrival) {
@@ -154,10 +157,10 @@ impl Rendezvous {
     }
 
     /// Drops a parked stream if it is still the one that was parked.
-    pub(super) fn expire(&self, place: &Place, connection: usize, stream: u64) {
+    pub(crate) fn expire(&self, place: &Place, connection: usize, stream: u64) {
         let mut tables = self.tables();
         if tables.parked.get(place).is_some_and(|arrival| {
-            arrival.stream == stream && arrival.connection.stable_id() == connection
+            arrival.stream == stream && arrival.connection.id() == connection
         }) {
             tables.parked.remove(place);
         }
