@@ -45,6 +45,8 @@ pub(crate) mod key;
 mod link;
 pub(crate) mod pipe;
 pub(crate) mod rendezvous;
+#[cfg(test)]
+pub(crate) mod tests;
 pub(crate) mod tls;
 pub(crate) mod wire;
 

@@ -7,8 +7,6 @@
 pub(crate) mod accept;
 pub mod bare;
 pub(crate) mod connect;
-#[cfg(test)]
-mod tests;
 pub(crate) mod transport;
 
 use std::net::SocketAddr;

@@ -179,3 +179,21 @@ pub(crate) async fn open_on(
         stream,
     })
 }
+
+/// A stream on which nothing but its token has been written, for tests.
+#[cfg(test)]
+pub(crate) async fn attach(shared: &Shared, control: &Arc<Control>, peer: &Peer) -> (Sink, Inlet) {
+    let (wire, early) = reach(shared, peer).await.unwrap();
+    let token = Header { purpose: Purpose::Attach, session: control.token(), epoch: 0 };
+    wire.write_all(&mut [Bytes::copy_from_slice(&token.encode())]).await.unwrap();
+    let source = Source::new(wire.clone(), Some(control.clone()));
+    (Sink::Tcp(wire), Inlet::with(carrier::Source::Tcp(source), early))
+}
+
+/// A TLS connection on which nothing has been written, for tests.
+#[cfg(test)]
+pub(super) async fn bare(shared: &Shared, peer: &Peer) -> (Arc<Wire>, Inlet) {
+    let (wire, early) = reach(shared, peer).await.unwrap();
+    let source = Source::new(wire.clone(), None);
+    (wire, Inlet::with(carrier::Source::Tcp(source), early))
+}

@@ -24,6 +24,8 @@
 mod accept;
 pub(crate) mod connect;
 mod control;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 use std::collections::HashMap;

@@ -27,7 +27,7 @@ const LINGER: Duration = Duration::from_secs(1);
 
 /// Why a wire carries nothing more.
 #[derive(Debug)]
-pub(super) enum Broken {
+pub(crate) enum Broken {
     /// The peer ended it in order.
     Finished,
     /// The peer, or the network, broke it off.
@@ -94,7 +94,7 @@ fn flush(tls: &mut Connection, socket: &TcpStream) -> io::Result<bool> {
 
 impl Wire {
     /// Shakes hands; gives what came right behind as well. If it fails, the peer is told why.
-    pub(super) async fn open(
+    pub(crate) async fn open(
         socket: TcpStream,
         tls: Connection,
         idle: Duration,
