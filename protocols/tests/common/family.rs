@@ -22,17 +22,21 @@ pub enum Given {
 }
 
 impl Given {
-    fn columns(&self) -> Vec<Column> {
+    /// What the holder enters.
+    pub fn columns(&self) -> Vec<Column> {
         match self {
             Self::Bits(width, x) => planes(x, *width),
             Self::Num(x) => vec![Column::Num(x.clone())],
         }
     }
 
-    fn enter(&self, b: &mut Builder) -> Value {
+    /// The columns as `holder` enters them.
+    pub fn enter(&self, b: &mut Builder, holder: usize) -> Value {
         match self {
-            Self::Bits(width, x) => Value::Bits((0..*width).map(|_| b.enter(0, x.len())).collect()),
-            Self::Num(x) => Value::Num(b.enter(0, x.len())),
+            Self::Bits(width, x) => {
+                Value::Bits((0..*width).map(|_| b.enter(holder, x.len())).collect())
+            }
+            Self::Num(x) => Value::Num(b.enter(holder, x.len())),
         }
     }
 }
@@ -78,7 +82,8 @@ impl From<Num> for Value {
     }
 }
 
-fn reveal(b: &mut Builder, value: &Value, to: usize) {
+/// Opens every column of a value.
+pub fn reveal(b: &mut Builder, value: &Value, to: usize) {
     match value {
         Value::Bits(planes) => planes.iter().for_each(|plane| b.reveal(*plane, to, "bits")),
         Value::Num(x) => b.reveal(*x, to, "number"),
@@ -92,7 +97,7 @@ fn circuit(
     build: &dyn Fn(&mut Builder, &[Value]) -> Vec<Value>,
 ) -> (Circuit, Vec<usize>) {
     let mut b = Builder::new();
-    let entered: Vec<Value> = given.iter().map(|x| x.enter(&mut b)).collect();
+    let entered: Vec<Value> = given.iter().map(|x| x.enter(&mut b, 0)).collect();
     let values = build(&mut b, &entered);
     let mut widths = Vec::new();
     for value in &values {
@@ -105,7 +110,8 @@ fn circuit(
     (b.finish(), widths)
 }
 
-fn read(opened: &[(usize, String, Column)], widths: &[usize]) -> Vec<Vec<u64>> {
+/// What was opened, by value and row; `widths` says how many planes a value has, 0 for a number.
+pub fn read(opened: &[(usize, String, Column)], widths: &[usize]) -> Vec<Vec<u64>> {
     let mut columns = opened.iter().map(|(_, _, column)| column);
     widths
         .iter()
