@@ -25,7 +25,7 @@ use common::family::{Value, read, reveal};
 use common::plans::Draw;
 use registry::{Case, Data, FORMS, Operator, ROWS};
 use tacit_mpc::testing::{Inputs, Session, assert_laws, session, world};
-use tacit_mpc::{Builder, Circuit, EngineKind, bill, tile};
+use tacit_mpc::{Builder, Circuit, Column, EngineKind, bill, tile};
 use tacit_protocols::lower;
 
 /// Public functions that build no circuit.
@@ -222,4 +222,25 @@ fn every_public_operator_is_among_those_that_are_checked() {
         operators().map(|operator| operator.name).chain(OTHER).map(str::to_owned).collect();
     assert_eq!(listed.len(), operators().count() + OTHER.len(), "an operator is listed twice");
     assert_eq!(listed, public_functions());
+}
+
+#[test]
+fn what_runs_and_what_is_sent_does_not_depend_on_the_inputs() {
+    let session = session(EngineKind::Rep3, 3, 3);
+    for operator in operators() {
+        let width = *operator.widths.last().unwrap().min(&20);
+        let form = registry::Form::Random;
+        let case = (operator.case)(&mut Data { rows: 65, width, form, draw: Draw(3) });
+        let run = run(&case, EngineKind::Rep3, 3, &session, 0);
+        let zero =
+            |column: &Column| Column::from_words(column.shape(), vec![0; column.shape().words()]);
+        let zeros: Inputs =
+            run.inputs.iter().map(|(&who, x)| (who, x.iter().map(zero).collect())).collect();
+        let [a, b] = [&run.inputs, &zeros].map(|inputs| {
+            world(&run.circuit, EngineKind::Rep3, &session.roster, inputs, 1).expect(operator.name)
+        });
+        assert_eq!(a.ledgers, b.ledgers, "{}", operator.name);
+        assert_eq!(a.steps, b.steps, "{}", operator.name);
+        assert_eq!(a.peaks, b.peaks, "{}", operator.name);
+    }
 }
