@@ -24,9 +24,6 @@ type Opened = [(String, Column)];
 /// How long a party may wait for another that computes.
 const PATIENCE: Duration = Duration::from_mins(5);
 
-/// How long a party in memory waits for the others.
-const LONG: Duration = Duration::from_mins(10);
-
 /// What to measure.
 #[derive(Clone, Debug)]
 pub struct Setting {
