@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, sync::Barrier, thread, time::Duration};
 use tacit_mpc::{Bit, Builder, Circuit, Column, EngineKind, Num, Roster};
 use tacit_net::{
     Link, Memory, memory,
-    quic::{Endpoint, LinkOptions, Options, Peer, QuicLink, SecretKey},
+    mesh::{Endpoint, LinkOptions, MeshLink, Options, Peer, SecretKey, Transport},
 };
 
 /// Three compute parties and nobody else.
@@ -72,22 +72,22 @@ pub fn memory_mesh(number: u64) -> Vec<Memory> {
 /// Inputs by session party.
 pub type Inputs = BTreeMap<usize, Vec<Column>>;
 
-/// QUIC endpoints on loopback that know each other.
-pub struct Quic {
+/// Endpoints on loopback that know each other.
+pub struct Mesh {
     endpoints: Vec<Endpoint>,
     peers: Vec<Peer>,
 }
 
-impl Quic {
+impl Mesh {
     /// `parties` endpoints in this process, each with a runtime of its own.
     ///
     /// # Panics
     /// If the network of this machine does not work.
-    pub fn new(parties: usize) -> Self {
+    pub fn new(parties: usize, over: Transport) -> Self {
         let endpoints: Vec<Endpoint> = (0..parties)
             .map(|party| {
                 let key = SecretKey::from_seed([party as u8 + 1; 32]);
-                Endpoint::bind(Options::new(key).listen(([127, 0, 0, 1], 0).into()))
+                Endpoint::bind(Options::new(key).over(over).listen(([127, 0, 0, 1], 0).into()))
                     .expect("a loopback port")
             })
             .collect();
@@ -110,7 +110,7 @@ impl Quic {
     ///
     /// # Panics
     /// If a party fails.
-    pub fn time(&self, number: u64, work: impl Fn(&mut QuicLink) + Sync) -> Duration {
+    pub fn time(&self, number: u64, work: impl Fn(&mut MeshLink) + Sync) -> Duration {
         let mut session = [0; 32];
         session[..8].copy_from_slice(&number.to_le_bytes());
         let barrier = Barrier::new(self.endpoints.len());

@@ -1,4 +1,4 @@
-//! What a round and a bulk transfer cost over the mesh, beside plain quinn with the same settings.
+//! What a round and a bulk transfer cost over the mesh, beside plain quinn and plain rustls over TCP.
 //!
 //! `cargo run --release -p tacit-net --example round`
 
@@ -7,8 +7,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tacit_net::quic::{Endpoint, LinkOptions, Options, Peer, QuicLink, SecretKey, bare};
-use tacit_net::{Link, Result, Round};
+use tacit_net::mesh::{Endpoint, LinkOptions, MeshLink, Options, Peer, SecretKey, Transport};
+use tacit_net::{Link, Result, Round, quic, tcp};
 
 const PARTIES: usize = 3;
 const ROUNDS: usize = 3000;
@@ -16,12 +16,21 @@ const BULK: usize = 80_000_000;
 
 const REPEATS: usize = 7;
 
+type Rounds = fn(usize, usize, usize) -> Result<Duration>;
+type Transfer = fn(usize, usize) -> Result<Duration>;
+
 fn main() -> Result<()> {
-    let plain = || Ok(bare::rounds(PARTIES, ROUNDS, 100)? / ROUNDS as u32);
-    let mesh = || Ok(run(|link| rounds(link, ROUNDS, 100))? / ROUNDS as u32);
-    compare("round of 100 B", plain, mesh)?;
-    let plain = || bare::transfer(PARTIES, BULK);
-    compare("80 MB to the next", plain, || run(|link| pass_on(link, BULK)))
+    measure(Transport::Quic, quic::bare::rounds, quic::bare::transfer)?;
+    measure(Transport::Tcp, tcp::bare::rounds, tcp::bare::transfer)
+}
+
+fn measure(over: Transport, bare_rounds: Rounds, bare_transfer: Transfer) -> Result<()> {
+    let plain = || Ok(bare_rounds(PARTIES, ROUNDS, 100)? / ROUNDS as u32);
+    let mesh = || Ok(run(over, |link| rounds(link, ROUNDS, 100))? / ROUNDS as u32);
+    compare(&format!("{over}, round of 100 B"), plain, mesh)?;
+    let plain = || bare_transfer(PARTIES, BULK);
+    let mesh = || run(over, |link| pass_on(link, BULK));
+    compare(&format!("{over}, 80 MB to the next"), plain, mesh)
 }
 
 /// Takes turns, and compares the best of each: the machine may be busy otherwise.
@@ -33,7 +42,7 @@ fn compare(
     let mut best = (Duration::MAX, Duration::MAX);
     for _ in 0..REPEATS {
         let (plain, mesh) = (plain()?, mesh()?);
-        println!("{what}: plain quinn {plain:.1?}, mesh {mesh:.1?}");
+        println!("{what}: plain {plain:.1?}, mesh {mesh:.1?}");
         best = (best.0.min(plain), best.1.min(mesh));
     }
     let ratio = best.1.as_secs_f64() / best.0.as_secs_f64();
@@ -41,7 +50,7 @@ fn compare(
     Ok(())
 }
 
-fn rounds(link: &mut QuicLink, rounds: usize, bytes: usize) -> Result<()> {
+fn rounds(link: &mut MeshLink, rounds: usize, bytes: usize) -> Result<()> {
     let peers: Vec<usize> = (0..PARTIES).filter(|&peer| peer != link.me()).collect();
     let frame = Bytes::from(vec![0; bytes]);
     for _ in 0..rounds {
@@ -52,7 +61,7 @@ fn rounds(link: &mut QuicLink, rounds: usize, bytes: usize) -> Result<()> {
     Ok(())
 }
 
-fn pass_on(link: &mut QuicLink, bytes: usize) -> Result<()> {
+fn pass_on(link: &mut MeshLink, bytes: usize) -> Result<()> {
     let me = link.me();
     let send = vec![((me + 1) % PARTIES, Bytes::from(vec![0; bytes]))];
     let expect = vec![((me + PARTIES - 1) % PARTIES, bytes)];
@@ -61,11 +70,11 @@ fn pass_on(link: &mut QuicLink, bytes: usize) -> Result<()> {
 }
 
 /// Time of `work` at the slowest party.
-fn run(work: impl Fn(&mut QuicLink) -> Result<()> + Sync) -> Result<Duration> {
+fn run(over: Transport, work: impl Fn(&mut MeshLink) -> Result<()> + Sync) -> Result<Duration> {
     let keys: Vec<SecretKey> =
         (0..PARTIES).map(|party| SecretKey::from_seed([party as u8 + 1; 32])).collect();
     let bind = |key: &SecretKey| {
-        Endpoint::bind(Options::new(key.clone()).listen(([127, 0, 0, 1], 0).into()))
+        Endpoint::bind(Options::new(key.clone()).over(over).listen(([127, 0, 0, 1], 0).into()))
     };
     let endpoints = keys.iter().map(bind).collect::<Result<Vec<_>>>()?;
     let peer = |endpoint: &Endpoint| Peer {

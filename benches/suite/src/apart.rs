@@ -247,7 +247,7 @@ mod tests {
     use tacit_net::quic::PublicKey;
 
     use super::*;
-    use crate::{LinkKind, Work, record::LinkRecord};
+    use crate::{LinkKind, Plain, Work, record::LinkRecord};
 
     /// Keys and addresses of parties that do not run yet.
     fn parties(count: u8) -> Vec<(SecretKey, SocketAddr, Peer)> {
@@ -272,7 +272,13 @@ mod tests {
     fn play(count: u8, setting: impl Fn(usize) -> Setting + Sync) -> Vec<Result<Record>> {
         let all = parties(count);
         let peers: Vec<Peer> = all.iter().map(|party| party.2.clone()).collect();
-        let references = References { aes: 1e9, copy: 1e9, transfer: 0.0, round: 0.0, parties: 1 };
+        let references = References {
+            aes: 1e9,
+            copy: 1e9,
+            quic: Plain::default(),
+            tcp: Plain::default(),
+            parties: 1,
+        };
         thread::scope(|scope| {
             let (setting, peers, references) = (&setting, &peers, &references);
             let start = |(me, (key, address, _)): (usize, (SecretKey, SocketAddr, Peer))| {

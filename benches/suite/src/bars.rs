@@ -172,6 +172,7 @@ impl Bar {
         let link = match record.link {
             LinkRecord::Memory => "memory",
             LinkRecord::Quic => "quic",
+            LinkRecord::Tcp => "tcp",
             LinkRecord::Simulated { .. } => return false,
         };
         (record.engine.as_str(), record.task.as_str(), record.n, link)
@@ -289,10 +290,16 @@ mod tests {
     use tacit_mpc::EngineKind;
 
     use super::*;
-    use crate::{References, Setting, Work, csv, html, markdown, record::Spread};
+    use crate::{Plain, References, Setting, Work, csv, html, markdown, record::Spread};
 
     fn record(task: &str, link: &str) -> Record {
-        let references = References { aes: 1e9, copy: 1e9, transfer: 1e9, round: 1e-4, parties: 3 };
+        let references = References {
+            aes: 1e9,
+            copy: 1e9,
+            quic: Plain { transfer: 1e9, round: 1e-4 },
+            tcp: Plain { transfer: 1e9, round: 1e-4 },
+            parties: 3,
+        };
         let work = Work::Task(Task::named(task).unwrap());
         let link = link.parse().unwrap();
         let setting = Setting {

@@ -28,7 +28,7 @@ pub use apart::Apart;
 pub use compare::{Comparison, compare};
 pub use error::{Error, Result};
 pub use link::LinkKind;
-pub use machine::References;
+pub use machine::{Plain, References};
 pub use measure::Setting;
 pub use record::Record;
 pub use report::{csv, html, markdown};

@@ -2,7 +2,7 @@
 
 use std::{str::FromStr, time::Duration};
 
-use tacit_net::Profile;
+use tacit_net::{Profile, mesh::Transport};
 
 use crate::{Error, Result, record::LinkRecord};
 
@@ -13,6 +13,8 @@ pub enum LinkKind {
     Memory,
     /// QUIC on loopback.
     Quic,
+    /// TLS over TCP on loopback.
+    Tcp,
     /// In memory, with the time that a network would take added.
     Simulated(Profile),
 }
@@ -23,6 +25,7 @@ impl LinkKind {
         match self {
             Self::Memory => "memory".into(),
             Self::Quic => "quic".into(),
+            Self::Tcp => "tcp".into(),
             Self::Simulated(profile) if profile == Profile::LAN => "simulated-lan".into(),
             Self::Simulated(profile) if profile == Profile::WAN => "simulated-wan".into(),
             Self::Simulated(profile) => {
@@ -32,11 +35,21 @@ impl LinkKind {
         }
     }
 
+    /// What carries the frames where they leave the process.
+    pub(crate) fn transport(self) -> Option<Transport> {
+        match self {
+            Self::Quic => Some(Transport::Quic),
+            Self::Tcp => Some(Transport::Tcp),
+            Self::Memory | Self::Simulated(_) => None,
+        }
+    }
+
     /// As it stands in records.
     pub(crate) fn record(self) -> LinkRecord {
         match self {
             Self::Memory => LinkRecord::Memory,
             Self::Quic => LinkRecord::Quic,
+            Self::Tcp => LinkRecord::Tcp,
             Self::Simulated(profile) => {
                 let (one_way_ms, mbit_per_s) = numbers(profile);
                 LinkRecord::Simulated { one_way_ms, mbit_per_s }
@@ -70,7 +83,7 @@ impl LinkKind {
     }
 }
 
-/// `memory`, `quic`, `lan`, `wan`, or `ONE-WAY-MS,MBIT`, also written with a slash.
+/// `memory`, `quic`, `tcp`, `lan`, `wan`, or `ONE-WAY-MS,MBIT`, also written with a slash.
 impl FromStr for LinkKind {
     type Err = Error;
 
@@ -88,12 +101,14 @@ impl FromStr for LinkKind {
         match text {
             "memory" => Ok(Self::Memory),
             "quic" => Ok(Self::Quic),
+            "tcp" => Ok(Self::Tcp),
             "lan" => Ok(Self::Simulated(Profile::LAN)),
             "wan" => Ok(Self::Simulated(Profile::WAN)),
             _ => own().map(Self::Simulated).ok_or_else(|| Error::Unknown {
                 what: "link",
                 name: text.to_owned(),
-                known: "memory, quic, lan, wan, and ONE-WAY-MS,MBIT such as 35,50 or 35/50".into(),
+                known: "memory, quic, tcp, lan, wan, and ONE-WAY-MS,MBIT such as 35,50 or 35/50"
+                    .into(),
             }),
         }
     }
@@ -106,6 +121,7 @@ mod tests {
     #[test]
     fn links_are_read_by_name_or_by_figures() {
         assert_eq!("quic".parse::<LinkKind>().unwrap(), LinkKind::Quic);
+        assert_eq!("tcp".parse::<LinkKind>().unwrap(), LinkKind::Tcp);
         for text in ["35, 50", "35/50", "35,50"] {
             let own = text.parse::<LinkKind>().unwrap();
             assert_eq!(own.name(), "simulated-35ms-50mbit", "{text}");

@@ -1,14 +1,17 @@
 //! What this machine is and what it does at best: a record carries it, so that records of two
 //! machines can be compared.
 
-use std::{hint::black_box, time::Instant};
+use std::{
+    hint::black_box,
+    time::{Duration, Instant},
+};
 
 use aes::{
     Aes128,
     cipher::{BlockCipherEncrypt, KeyInit},
 };
 use sha2::{Digest as _, Sha256};
-use tacit_net::quic::bare;
+use tacit_net::{quic, tcp};
 
 use crate::{
     Result,
@@ -28,12 +31,37 @@ pub struct References {
     pub aes: f64,
     /// Memory copy, one thread, bytes a second.
     pub copy: f64,
-    /// Plain quinn on loopback: bytes a second that all parties together move.
-    pub transfer: f64,
-    /// Plain quinn on loopback: seconds of a full-mesh round of 100 bytes.
-    pub round: f64,
+    /// Plain quinn on loopback.
+    pub quic: Plain,
+    /// Plain rustls over TCP on loopback.
+    pub tcp: Plain,
     /// Parties of the last two.
     pub parties: usize,
+}
+
+/// What a transport does on loopback with nothing around it.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Plain {
+    /// Bytes a second that all parties together move.
+    pub transfer: f64,
+    /// Seconds of a full-mesh round of 100 bytes.
+    pub round: f64,
+}
+
+impl Plain {
+    /// The best of a few times.
+    fn measure(
+        parties: usize,
+        transfer: fn(usize, usize) -> tacit_net::Result<Duration>,
+        rounds: fn(usize, usize, usize) -> tacit_net::Result<Duration>,
+    ) -> Result<Self> {
+        let (mut bulk, mut round) = (f64::INFINITY, f64::INFINITY);
+        for _ in 0..3 {
+            bulk = bulk.min(transfer(parties, BULK)?.as_secs_f64());
+            round = round.min(rounds(parties, ROUNDS, 100)?.as_secs_f64());
+        }
+        Ok(Self { transfer: (parties * BULK) as f64 / bulk, round: round / ROUNDS as f64 })
+    }
 }
 
 impl References {
@@ -42,24 +70,18 @@ impl References {
     /// # Errors
     /// If the network of this machine does not work.
     pub fn measure(parties: usize) -> Result<Self> {
-        let mut transfer = f64::INFINITY;
-        let mut round = f64::INFINITY;
-        for _ in 0..3 {
-            transfer = transfer.min(bare::transfer(parties, BULK)?.as_secs_f64());
-            round = round.min(bare::rounds(parties, ROUNDS, 100)?.as_secs_f64());
-        }
         Ok(Self {
             aes: aes(),
             copy: copy(),
-            transfer: (parties * BULK) as f64 / transfer,
-            round: round / ROUNDS as f64,
+            quic: Plain::measure(parties, quic::bare::transfer, quic::bare::rounds)?,
+            tcp: Plain::measure(parties, tcp::bare::transfer, tcp::bare::rounds)?,
             parties,
         })
     }
 
     /// What this machine does without a network: parties on several machines share nothing else.
     pub fn alone() -> Self {
-        Self { aes: aes(), copy: copy(), transfer: 0.0, round: 0.0, parties: 1 }
+        Self { aes: aes(), copy: copy(), quic: Plain::default(), tcp: Plain::default(), parties: 1 }
     }
 
     /// As they stand in a record: those that were measured.
@@ -74,19 +96,23 @@ impl References {
         let mut list = vec![
             entry("aes", "AES-128 in counter mode, one thread".into(), self.aes / 1e9, "GB/s"),
             entry("copy", "memory copy, one thread".into(), self.copy / 1e9, "GB/s"),
-            entry(
-                "quic-transfer",
-                format!("plain quinn on loopback, {parties} parties, all bytes"),
-                self.transfer / 1e9,
-                "GB/s",
-            ),
-            entry(
-                "quic-round",
-                format!("plain quinn on loopback, {parties} parties, full-mesh round of 100 bytes"),
-                self.round * 1e6,
-                "µs",
-            ),
         ];
+        for (id, name, plain) in
+            [("quic", "plain quinn", self.quic), ("tcp", "plain rustls over TCP", self.tcp)]
+        {
+            list.push(entry(
+                &format!("{id}-transfer"),
+                format!("{name} on loopback, {parties} parties, all bytes"),
+                plain.transfer / 1e9,
+                "GB/s",
+            ));
+            list.push(entry(
+                &format!("{id}-round"),
+                format!("{name} on loopback, {parties} parties, full-mesh round of 100 bytes"),
+                plain.round * 1e6,
+                "µs",
+            ));
+        }
         list.retain(|reference| reference.value > 0.0);
         list
     }

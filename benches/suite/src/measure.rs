@@ -11,7 +11,7 @@ use tacit_net::{Ledger, memory, simulated};
 
 use crate::{
     Error, LinkKind, Result, machine,
-    machine::References,
+    machine::{Plain, References},
     play::{Figures, Mesh, Play, Played, random},
     record::{Adversary, Limit, Peak, Phase, Record, SCHEMA, SecurityBits, Spread},
     task::Inputs,
@@ -88,17 +88,14 @@ impl Setting {
         let (circuit, bill) = self.bill(&session)?;
         let inputs = self.work.inputs(self.n, 1);
         let expected = self.work.expected(self.n, &inputs)?;
-        let quic = match self.link {
-            LinkKind::Quic => Some(Mesh::new(roster.parties)?),
-            _ => None,
-        };
+        let mesh = self.link.transport().map(|over| Mesh::new(roster.parties, over)).transpose()?;
         let play = Play { circuit: &circuit, engine: self.engine, roster };
         let mut runs = Vec::new();
         for repetition in 0..self.repeat.max(1) {
             if repetition > 0 && self.time.is_some_and(|time| start.elapsed() >= time) {
                 break;
             }
-            let parties = self.once(play, &inputs, quic.as_ref(), repetition)?;
+            let parties = self.once(play, &inputs, mesh.as_ref(), repetition)?;
             self.right(&parties[session.analyst].opened, &expected)?;
             for (party, cost) in parties.iter().zip(&bill.parties) {
                 self.billed(&party.ledger, cost)?;
@@ -127,11 +124,11 @@ impl Setting {
         &self,
         play: Play<'_>,
         inputs: &Inputs,
-        quic: Option<&Mesh>,
+        mesh: Option<&Mesh>,
         repetition: usize,
     ) -> Result<Vec<Played>> {
         let none = Duration::ZERO;
-        if let Some(mesh) = quic {
+        if let Some(mesh) = mesh {
             return play.all(inputs, mesh.links(repetition)?, |_| none);
         }
         let seed = random()?;
@@ -236,12 +233,14 @@ impl Setting {
     fn limit(&self, online: &Phase, references: &References) -> Option<Limit> {
         let bytes: u64 = online.bytes_sent.iter().sum();
         let busiest = online.bytes_sent.iter().max().copied().unwrap_or(0);
+        let plain =
+            |plain: Plain| bytes as f64 / plain.transfer + online.rounds as f64 * plain.round;
         let (of, seconds) = match self.link {
-            LinkKind::Quic if references.parties == self.parties => (
-                "these bytes and rounds over plain quinn",
-                bytes as f64 / references.transfer + online.rounds as f64 * references.round,
-            ),
-            LinkKind::Quic => return None,
+            LinkKind::Quic | LinkKind::Tcp if references.parties != self.parties => return None,
+            LinkKind::Quic => ("these bytes and rounds over plain quinn", plain(references.quic)),
+            LinkKind::Tcp => {
+                ("these bytes and rounds over plain rustls and TCP", plain(references.tcp))
+            }
             LinkKind::Memory => {
                 ("a copy of the bytes sent, one thread", bytes as f64 / references.copy)
             }
@@ -279,7 +278,13 @@ mod tests {
     use crate::{Task, compare, csv, html, markdown, record::LinkRecord};
 
     fn references() -> References {
-        References { aes: 1e9, copy: 1e9, transfer: 1e8, round: 1e-4, parties: 3 }
+        References {
+            aes: 1e9,
+            copy: 1e9,
+            quic: Plain { transfer: 1e8, round: 1e-4 },
+            tcp: Plain { transfer: 1e8, round: 1e-4 },
+            parties: 3,
+        }
     }
 
     fn setting(task: &str, engine: EngineKind, link: &str, n: usize) -> Setting {
@@ -339,13 +344,18 @@ mod tests {
     }
 
     #[test]
-    fn quic_carries_the_same_bytes_as_memory() {
-        let quic =
-            setting("less-20", EngineKind::Rep3, "quic", 500).measure(&references()).unwrap();
-        let memory =
-            setting("less-20", EngineKind::Rep3, "memory", 500).measure(&references()).unwrap();
-        assert_eq!(quic.online.bytes_sent, memory.online.bytes_sent);
-        assert_eq!(quic.online.rounds, memory.online.rounds);
+    fn quic_and_tcp_carry_the_same_bytes_as_memory_and_are_set_beside_their_own_limit() {
+        let measure = |link: &str| {
+            setting("less-20", EngineKind::Rep3, link, 500).measure(&references()).unwrap()
+        };
+        let memory = measure("memory");
+        for (link, of) in [("quic", "quinn"), ("tcp", "rustls")] {
+            let record = measure(link);
+            assert_eq!(record.name, format!("rep3/less-20/500/{link}"));
+            assert_eq!(record.online.bytes_sent, memory.online.bytes_sent);
+            assert_eq!(record.online.rounds, memory.online.rounds);
+            assert!(record.limit.unwrap().of.contains(of));
+        }
     }
 
     #[test]

@@ -10,12 +10,12 @@ use serde::{Deserialize, Serialize};
 use tacit_mpc::{Circuit, Column, EngineKind, Roster, run_measured};
 use tacit_net::{
     Arena, Counted, Frames, Ledger, Link, Round, Seed,
-    quic::{Endpoint, LinkOptions, Options, Peer, QuicLink, SecretKey},
+    mesh::{Endpoint, LinkOptions, MeshLink, Options, Peer, SecretKey, Transport},
 };
 
 use crate::{Error, Result, task::Inputs};
 
-/// How long the parties of a QUIC session may take to meet.
+/// How long the parties of a session may take to meet.
 const WAIT: Duration = Duration::from_secs(10);
 
 /// 32 bytes from the system.
@@ -167,16 +167,16 @@ impl Play<'_> {
     }
 }
 
-/// QUIC endpoints on loopback that know each other.
+/// Endpoints on loopback that know each other.
 pub(crate) struct Mesh {
     endpoints: Vec<Endpoint>,
     peers: Vec<Peer>,
 }
 
 impl Mesh {
-    pub(crate) fn new(parties: usize) -> Result<Self> {
+    pub(crate) fn new(parties: usize, over: Transport) -> Result<Self> {
         let bind = |_| -> Result<Endpoint> {
-            let options = Options::new(SecretKey::from_seed(random()?));
+            let options = Options::new(SecretKey::from_seed(random()?)).over(over);
             Ok(Endpoint::bind(options.listen(([127, 0, 0, 1], 0).into()))?)
         };
         let endpoints: Vec<Endpoint> = (0..parties).map(bind).collect::<Result<_>>()?;
@@ -192,10 +192,10 @@ impl Mesh {
     }
 
     /// All ends of a fresh session, after a message to everybody.
-    pub(crate) fn links(&self, number: usize) -> Result<Vec<QuicLink>> {
+    pub(crate) fn links(&self, number: usize) -> Result<Vec<MeshLink>> {
         let mut session = [0; 32];
         session[..8].copy_from_slice(&(number as u64).to_le_bytes());
-        let link = |me: usize| -> Result<QuicLink> {
+        let link = |me: usize| -> Result<MeshLink> {
             let others = self.peers.iter().enumerate();
             let mut link = self.endpoints[me].link(LinkOptions {
                 session,
@@ -212,7 +212,7 @@ impl Mesh {
             let link = &link;
             let threads: Vec<_> =
                 (0..self.peers.len()).map(|me| scope.spawn(move || link(me))).collect();
-            let join = |thread: thread::ScopedJoinHandle<'_, Result<QuicLink>>| {
+            let join = |thread: thread::ScopedJoinHandle<'_, Result<MeshLink>>| {
                 thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
             };
             threads.into_iter().map(join).collect()

@@ -97,6 +97,8 @@ pub enum LinkRecord {
     Memory,
     /// QUIC on loopback, one endpoint a party, threads of one process.
     Quic,
+    /// TLS over TCP on loopback, one endpoint a party, threads of one process.
+    Tcp,
     /// In memory, with the time that a network would take added: not measured packets.
     Simulated {
         /// One way.
@@ -305,12 +307,18 @@ mod tests {
     use tacit_mpc::EngineKind;
 
     use super::*;
-    use crate::{References, Setting, Work};
+    use crate::{Plain, References, Setting, Work};
 
     const PAGE: &str = include_str!("../../RECORD.md");
 
     fn record(engine: EngineKind, link: &str) -> Record {
-        let references = References { aes: 1e9, copy: 1e9, transfer: 1e9, round: 1e-4, parties: 3 };
+        let references = References {
+            aes: 1e9,
+            copy: 1e9,
+            quic: Plain { transfer: 1e9, round: 1e-4 },
+            tcp: Plain { transfer: 1e9, round: 1e-4 },
+            parties: 3,
+        };
         let (work, link) = (Work::named("mul").unwrap(), link.parse().unwrap());
         let setting = Setting { work, n: 10, engine, parties: 3, link, repeat: 1, time: None };
         setting.measure(&references).unwrap()
@@ -342,6 +350,7 @@ mod tests {
             (EngineKind::Rep3, "memory"),
             (EngineKind::Additive, "wan"),
             (EngineKind::Clear, "quic"),
+            (EngineKind::Clear, "tcp"),
         ] {
             let value = serde_json::to_value(record(engine, link)).unwrap();
             paths(&value, "", &mut written);

@@ -22,6 +22,7 @@
 //!   (QUIC withstands that.)
 
 mod accept;
+pub mod bare;
 pub(crate) mod connect;
 mod control;
 #[cfg(test)]

@@ -58,7 +58,7 @@ fn bytes_that_are_no_tls_end_their_socket_alone() {
     let pair = pair();
     let conversation = pair.hostile.request(&pair.peer(), b"before".to_vec()).unwrap();
     // A record that claims more than a record may hold, another version, and a hello cut short.
-    let long = [&[22, 3, 1, 0xff, 0xff][..], &[0; 70_000]].concat();
+    let long = [&[22, 3, 1, 0xff, 0xff][..], &vec![0; 70_000]].concat();
     let old = [&[22, 3, 1, 0, 4, 1, 0, 0, 0][..], &[0; 64]].concat();
     for bytes in [b"GET / HTTP/1.1\r\n\r\n".to_vec(), vec![0; 1000], vec![0xff; 100_000], long, old]
     {

@@ -99,7 +99,7 @@ pub struct Run {
     /// Rows, such as 1000000 or 1e6; each task has its own by default
     #[arg(long, value_name = "N", value_delimiter = ',', value_parser = rows)]
     n: Vec<usize>,
-    /// Links, separated by commas: memory (if none is named), quic (loopback), lan and wan
+    /// Links, separated by commas: memory (if none is named), quic and tcp (loopback), lan and wan
     /// (simulated), or ONE-WAY-MS,MBIT such as 35,50 or 35/50
     #[arg(long, value_name = "LINK")]
     link: Vec<String>,
