@@ -88,6 +88,27 @@ fn sockets_that_say_nothing_keep_nobody_out_and_are_closed_in_time() {
 }
 
 #[test]
+fn sockets_that_were_refused_and_stay_open_keep_nobody_out() {
+    let any = (std::net::Ipv4Addr::LOCALHOST, 0).into();
+    let options = |seed| Options {
+        connections: 300,
+        ..Options::new(SecretKey::from_seed([seed; 32])).over(Transport::Tcp)
+    };
+    let honest = Endpoint::bind(options(1).listen(any)).unwrap();
+    let pair = Pair { honest, hostile: Endpoint::bind(options(2)).unwrap() };
+    pair.honest.allow([(pair.hostile.key(), "hostile".into())]);
+    let refused = || {
+        let mut socket = TcpStream::connect(pair.honest.local_address()).unwrap();
+        // It may be closed before all is written.
+        let _ = socket.write_all(b"GET / HTTP/1.1\r\n\r\n");
+        socket
+    };
+    let refused: Vec<_> = (0..400).map(|_| refused()).collect();
+    pair.hostile.ping(&pair.peer()).unwrap();
+    drop(refused);
+}
+
+#[test]
 fn a_header_that_does_not_come_is_not_awaited_for_long() {
     let pair = pair();
     let (_wire, mut inlet) = wire(&pair, &[0; HEADER - 1]);

@@ -103,7 +103,7 @@ impl Wire {
         socket.set_nodelay(true)?;
         // A stream may be silent for long, and what stands between may forget it.
         let _ = SockRef::from(&socket).set_tcp_keepalive(&TcpKeepalive::new().with_time(idle));
-        let finished = AtomicBool::new(false);
+        let (finished, accepted) = (AtomicBool::new(false), permit.is_some());
         let wire = Arc::new(Self { socket, tls: Mutex::new(tls), finished, _permit: permit });
         let mut raw = vec![0; READ];
         let mut early = VecDeque::new();
@@ -115,12 +115,17 @@ impl Wire {
             let result = wire.read(&mut raw, &mut early, true).await;
             if let Err(error) = result {
                 if matches!(error, Broken::Tls(_)) {
-                    let wire = wire.clone();
-                    tokio::spawn(async move {
-                        // The alert, and time to read it.
+                    // The alert, and time to read it.
+                    let told = async move {
                         let _ = wire.write_all(&mut []).await;
                         wire.linger().await;
-                    });
+                    };
+                    if accepted {
+                        // As part of the handshake, which gives way to newer ones.
+                        told.await;
+                    } else {
+                        tokio::spawn(told);
+                    }
                 }
                 return Err(error);
             }
