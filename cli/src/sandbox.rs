@@ -11,13 +11,13 @@
 
 use std::{
     collections::BTreeMap,
-    net::{Ipv4Addr, SocketAddr, UdpSocket},
+    net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket},
     os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
-use tacit_governance::{Document, KeyPair, Party, Role, STUDY_VERSION, sign};
+use tacit_governance::{Document, KeyPair, Party, Role, STUDY_VERSION, Transport, sign};
 use tacit_mpc::EngineKind;
 use tacit_plan::{DisclosureTerms, Table};
 use tacit_sql::{Part, Source};
@@ -76,6 +76,8 @@ pub struct Order {
     pub compute: Option<usize>,
     /// The rules of release.
     pub disclosure: DisclosureTerms,
+    /// What carries the frames.
+    pub transport: Transport,
 }
 
 /// A sandbox on disk.
@@ -242,6 +244,7 @@ fn fill(folder: &Path, order: &Order) -> Result<Facts> {
         valid_until: day(now, VALID_DAYS),
         rows_at_most: power_of_ten(most_rows),
         max_cells: None,
+        transport: order.transport,
         disclosure: order.disclosure.clone(),
         engines,
         parties,
@@ -349,7 +352,7 @@ fn party(name: &str, role: Role, key: &KeyPair, port: Option<u16>) -> Party {
     }
 }
 
-/// UDP ports of the loopback interface that nobody holds.
+/// Ports of the loopback interface that nobody holds, neither for UDP nor for TCP.
 fn free_ports(count: usize) -> Result<Vec<u16>> {
     let span = usize::from(PORTS.end - PORTS.start);
     let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
@@ -358,14 +361,15 @@ fn free_ports(count: usize) -> Result<Vec<u16>> {
     let mut held = Vec::new();
     for step in 0..span {
         let port = PORTS.start + ((start + step * 7) % span) as u16;
-        if let Ok(socket) = UdpSocket::bind((Ipv4Addr::LOCALHOST, port)) {
-            held.push((port, socket));
+        let at = (Ipv4Addr::LOCALHOST, port);
+        if let (Ok(udp), Ok(tcp)) = (UdpSocket::bind(at), TcpListener::bind(at)) {
+            held.push((port, (udp, tcp)));
         }
         if held.len() == count {
             return Ok(held.into_iter().map(|(port, _)| port).collect());
         }
     }
-    Err(Failure::setup("ports", "no free UDP ports on the loopback interface"))
+    Err(Failure::setup("ports", "no free ports on the loopback interface"))
 }
 
 /// The day in UTC, `days` from now.

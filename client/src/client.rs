@@ -9,7 +9,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use tacit_governance::{KeyPair, Role, SessionParties, SignatureState, Study, Timestamp};
 use tacit_mpc::{Circuit, EngineKind};
-use tacit_net::quic::{Endpoint, Options, SecretKey};
+use tacit_net::mesh::{Endpoint, Options, SecretKey, Transport};
 use tacit_plan::Plan;
 use tacit_sql::{Context, MAX_DOMAIN, ResultTable, Statement};
 
@@ -19,6 +19,14 @@ use crate::{
     prepared::{self, Prepared},
     show,
 };
+
+/// The transport that a study names.
+pub(crate) fn carrier(transport: tacit_governance::Transport) -> Transport {
+    match transport {
+        tacit_governance::Transport::Quic => Transport::Quic,
+        tacit_governance::Transport::Tcp => Transport::Tcp,
+    }
+}
 
 /// A study, and perhaps a key to ask with. Blocking; call it from an ordinary thread.
 pub struct Client {
@@ -204,7 +212,8 @@ impl Client {
         if let Some(endpoint) = &*kept {
             return Ok(endpoint.clone());
         }
-        let mut options = Options::new(SecretKey::from_seed(*asking.key.seed()));
+        let mut options = Options::new(SecretKey::from_seed(*asking.key.seed()))
+            .over(carrier(self.study.transport()));
         options.connect = connect;
         let endpoint = Endpoint::bind(options).map_err(|error| Error::Usage(error.to_string()))?;
         Ok(kept.insert(endpoint).clone())

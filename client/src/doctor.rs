@@ -4,16 +4,17 @@ use std::{path::Path, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use tacit_governance::{
-    KeyPair, Party, SignatureState, Study, Timestamp,
+    KeyPair, Party, SignatureState, Study, Timestamp, Transport,
     session::{self, ClockRequest, Reply, Request},
 };
 use tacit_net::{
     Fault,
-    quic::{Buffers, Endpoint, Options, Peer, PublicKey, SecretKey},
+    mesh::{Endpoint, Options, Peer, PublicKey, SecretKey},
+    quic::Buffers,
 };
 use tacit_plan::Digest;
 
-use crate::Side;
+use crate::{Side, client::carrier};
 
 /// UDP buffers of this many bytes hold a round trip of 100 Mbit/s over 80 ms.
 const ENOUGH: usize = 1 << 20;
@@ -23,7 +24,8 @@ const ENOUGH: usize = 1 << 20;
 pub struct Finding {
     /// Whether it is as it should be.
     pub ok: bool,
-    /// Short name of the check: `key`, `study`, `signatures`, `validity`, `reach NAME`, `clock NAME`, `udp`.
+    /// Short name of the check: `key`, `study`, `signatures`, `validity`, `reach NAME`, `clock NAME`,
+    /// `udp`, `tcp`.
     pub check: String,
     /// What was found.
     pub what: String,
@@ -142,13 +144,14 @@ fn examine_study(path: &Path, study: &Study, key: Option<&KeyPair>, findings: &m
             "use the key that the study names, or have this one added and the study signed again",
         )),
     }
-    let options = Options::new(SecretKey::from_seed(*key.seed()));
+    let transport = study.transport();
+    let options = Options::new(SecretKey::from_seed(*key.seed())).over(carrier(transport));
     match Endpoint::bind(options) {
         Err(error) => findings.push(Finding::bad(
-            "udp",
+            transport.ports().to_lowercase(),
             error.to_string(),
             Side::Analyst,
-            "see that this machine allows UDP sockets",
+            format!("see that this machine allows {} sockets", transport.ports()),
         )),
         Ok(endpoint) => {
             findings.extend(endpoint.socket_buffers().map(buffers));
@@ -159,7 +162,7 @@ fn examine_study(path: &Path, study: &Study, key: Option<&KeyPair>, findings: &m
                     .map(|other| {
                         let (endpoint, other) = (endpoint.clone(), other.clone());
                         let digest = study.digest();
-                        std::thread::spawn(move || reach(&endpoint, &other, digest))
+                        std::thread::spawn(move || reach(&endpoint, &other, digest, transport))
                     })
                     .collect();
                 let reached: Vec<Reached> =
@@ -238,9 +241,9 @@ fn blame_this_file(
 }
 
 /// Reachability, study and clock of one party.
-fn reach(endpoint: &Endpoint, party: &Party, study: Digest) -> Reached {
+fn reach(endpoint: &Endpoint, party: &Party, study: Digest, transport: Transport) -> Reached {
     let mut served = None;
-    let findings = look(endpoint, party, study, &mut served);
+    let findings = look(endpoint, party, study, transport, &mut served);
     Reached { findings, study: served }
 }
 
@@ -248,6 +251,7 @@ fn look(
     endpoint: &Endpoint,
     party: &Party,
     study: Digest,
+    transport: Transport,
     served: &mut Option<Digest>,
 ) -> Vec<Finding> {
     let name = &party.name;
@@ -267,7 +271,8 @@ fn look(
                 (Side::Party(name.clone()), fix)
             } else {
                 let fix = format!(
-                    "see that {name} runs `tacit site serve`, and that UDP to its address passes"
+                    "see that {name} runs `tacit site serve`, and that {} to its address passes",
+                    transport.ports()
                 );
                 (Side::Network(name.clone()), fix)
             };
@@ -275,8 +280,10 @@ fn look(
         }
     };
     let milliseconds = round_trip.as_secs_f64() * 1e3;
-    let mut findings =
-        vec![Finding::good(check, format!("{name} answers, round trip {milliseconds:.1} ms"))];
+    let mut findings = vec![Finding::good(
+        check,
+        format!("{name} answers over {transport}, round trip {milliseconds:.1} ms"),
+    )];
     let sent = Timestamp::now().as_microsecond();
     let clock = session::encode(&Request::Clock(ClockRequest { study }))
         .ok()

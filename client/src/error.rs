@@ -169,7 +169,7 @@ impl Error {
                 format!("run the same version of tacit at {party}, then ask again")
             }
             Self::PeerLost { party, .. } => format!(
-                "see that {party} is running and that its UDP port can be reached (tacit doctor), \
+                "see that {party} is running and that its port can be reached (tacit doctor), \
                  then ask again"
             ),
             Self::Refused { party, code, .. } | Self::Stopped { party, code, .. } => {

@@ -35,6 +35,48 @@ impl std::fmt::Display for Role {
     }
 }
 
+/// What carries the frames between the parties. No side falls back to another one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Transport {
+    /// QUIC over UDP.
+    #[default]
+    Quic,
+    /// TLS over TCP, for networks that block UDP.
+    Tcp,
+}
+
+impl Transport {
+    /// The protocol whose ports it uses, as firewalls name it.
+    pub fn ports(self) -> &'static str {
+        match self {
+            Self::Quic => "UDP",
+            Self::Tcp => "TCP",
+        }
+    }
+}
+
+impl std::fmt::Display for Transport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Quic => "quic",
+            Self::Tcp => "tcp",
+        })
+    }
+}
+
+impl std::str::FromStr for Transport {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        match text {
+            "quic" => Ok(Self::Quic),
+            "tcp" => Ok(Self::Tcp),
+            _ => Err("it is quic or tcp".to_owned()),
+        }
+    }
+}
+
 /// A party of the study.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -45,7 +87,7 @@ pub struct Party {
     pub role: Role,
     /// Its public key, pinned: whoever holds the secret half is this party.
     pub key: PublicKey,
-    /// `host:port` (UDP) where it serves. An analyst has none.
+    /// `host:port` where it serves: a UDP port, or a TCP port if that is the transport. An analyst has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
 }
@@ -131,6 +173,9 @@ pub struct Document {
     /// Cells that a result may have; [`DEFAULT_MAX_CELLS`] if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_cells: Option<u64>,
+    /// What carries the frames; QUIC if not given.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub transport: Transport,
     /// The rules of release.
     #[serde(default)]
     pub disclosure: DisclosureTerms,
@@ -142,6 +187,10 @@ pub struct Document {
     pub parties: Vec<Party>,
     /// The data dictionary.
     pub tables: BTreeMap<String, Table>,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// A moment as text, or as TOML's own dates and times.

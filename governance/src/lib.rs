@@ -23,6 +23,7 @@ mod write;
 
 pub use document::{
     AdditiveTerms, DEFAULT_MAX_CELLS, Document, EngineTerms, Engines, Party, Role, STUDY_VERSION,
+    Transport,
 };
 pub use error::{Error, Result};
 pub use jiff::Timestamp;

@@ -11,7 +11,7 @@ use tacit_plan::{Dictionary, Digest, Disclosure};
 
 use crate::{
     Error, PublicKey, Result, check,
-    document::{DEFAULT_MAX_CELLS, Document, Engines, Party, Role, STUDY_VERSION},
+    document::{DEFAULT_MAX_CELLS, Document, Engines, Party, Role, STUDY_VERSION, Transport},
     files,
 };
 
@@ -215,6 +215,11 @@ impl Study {
     /// Upper bound on the rows of a table at one site, a power of ten.
     pub fn rows_at_most(&self) -> u64 {
         self.document.rows_at_most
+    }
+
+    /// What carries the frames between the parties.
+    pub fn transport(&self) -> Transport {
+        self.document.transport
     }
 
     /// Cells that a result may have.

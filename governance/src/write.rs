@@ -4,7 +4,10 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use crate::{Error, Result, document::Document};
+use crate::{
+    Error, Result,
+    document::{Document, Transport},
+};
 
 impl Document {
     /// The document as TOML with comments. Reading it gives the same document.
@@ -37,6 +40,12 @@ impl Document {
         if let Some(cells) = self.max_cells {
             out.push_str("\n# No result has more cells than this.\n");
             field(out, "max_cells", &cells)?;
+        }
+        if self.transport != Transport::default() {
+            out.push_str(
+                "\n# What carries the frames between the parties; none falls back to another.\n",
+            );
+            field(out, "transport", &self.transport)?;
         }
 
         out.push_str(

@@ -14,7 +14,7 @@ use tacit_governance::{
     KeyPair, Outcome, Party, Record, Role, Timestamp,
     session::{self, Ask, Clock, ClockRequest, Code, Failure, Mismatch, Reply, Request},
 };
-use tacit_net::quic::{Conversation, Endpoint, Incoming, Options, PublicKey, SecretKey};
+use tacit_net::mesh::{Conversation, Endpoint, Incoming, Options, PublicKey, SecretKey, Transport};
 use tacit_plan::Digest;
 use tokio::runtime::Runtime;
 
@@ -115,7 +115,8 @@ impl Site {
         let epoch = epoch::advance(&config.state_folder())?;
         let listen = listen(config, &served[0].me)?;
         let secret = SecretKey::from_seed(*key.seed());
-        let endpoint = Endpoint::bind(Options::new(secret).listen(listen))?;
+        let transport = transport(config, &served)?;
+        let endpoint = Endpoint::bind(Options::new(secret).over(transport).listen(listen))?;
         endpoint.allow(served.iter().flat_map(|served| {
             let own = served.me.key;
             let others = served.study.parties().iter().filter(move |party| party.key != own);
@@ -248,6 +249,27 @@ impl Drop for Guard {
     fn drop(&mut self) {
         self.shared.conversations.fetch_sub(1, Ordering::AcqRel);
     }
+}
+
+/// The transport of every study that is served here: a service has one port and one transport.
+fn transport(config: &Config, served: &[Served]) -> Result<Transport> {
+    let first = &served[0].study;
+    for Served { study, .. } in served {
+        if study.transport() != first.transport() {
+            let what = format!(
+                "the study {:?} goes over {} and {:?} over {}: they need a service each",
+                first.name(),
+                first.transport(),
+                study.name(),
+                study.transport()
+            );
+            return Err(Error::Config { at: config.name.clone(), what });
+        }
+    }
+    Ok(match first.transport() {
+        tacit_governance::Transport::Quic => Transport::Quic,
+        tacit_governance::Transport::Tcp => Transport::Tcp,
+    })
 }
 
 fn listen(config: &Config, me: &Party) -> Result<SocketAddr> {

@@ -2,7 +2,9 @@
 
 mod common;
 
-use common::{World, ask};
+use common::{Terms, World, ask};
+use tacit_client::Error;
+use tacit_governance::Transport;
 use tacit_mpc::EngineKind::{Additive, Clear, Rep3};
 
 const QUERIES: [&str; 3] = [
@@ -70,4 +72,63 @@ fn tables_are_listed_without_asking_anybody() {
     assert!(tables.receipt.is_none());
     assert_eq!(tables.table.rows.len(), 1);
     assert_eq!(ask(&client, "DESCRIBE visits", None).unwrap().table.rows.len(), 5);
+}
+
+#[test]
+fn a_study_over_tcp_gives_the_same_answers_and_tells_that_it_is_reached() {
+    let worlds = [Transport::Quic, Transport::Tcp].map(|transport| {
+        let mut world = World::of(&Terms { sites: 3, compute: 3, transport, ..Terms::default() });
+        world.start_all();
+        world
+    });
+    for sql in QUERIES {
+        let [quic, tcp] = worlds.each_ref().map(|world| {
+            let answer = ask(&world.client(), sql, Some(Rep3)).unwrap();
+            let receipt = answer.receipt.unwrap();
+            assert_eq!(receipt.bill, receipt.ledger);
+            (answer.table, receipt.bill)
+        });
+        assert_eq!(quic, tcp, "{sql}");
+        assert_eq!(tcp.0, worlds[1].pooled(sql));
+    }
+    let findings = tacit_client::Client::doctor(
+        &worlds[1].study(),
+        Some(&worlds[1].home("analyst").join("key")),
+    );
+    let reached = findings.iter().filter(|f| f.ok && f.what.contains("answers over tcp"));
+    assert_eq!(reached.count(), worlds[1].servers().len(), "{findings:?}");
+}
+
+#[test]
+fn a_study_over_tcp_never_falls_back_to_quic() {
+    let tcp = Terms { sites: 3, compute: 3, transport: Transport::Tcp, ..Terms::default() };
+    let mut world = World::of(&tcp);
+    world.start_all();
+    // At the address of site1 there is now the same party with the same key, over QUIC alone.
+    world.stop("site1");
+    let mut document = world.document.clone();
+    document.transport = Transport::Quic;
+    let right = std::mem::replace(&mut world.document, document);
+    let other = world.folder.path().join("other/study.toml");
+    world.sign(&other);
+    world.document = right;
+    let mut config = world.config("site1");
+    config.study = other;
+    world.start(&config);
+    let error = ask(&world.client(), QUERIES[0], Some(Rep3)).unwrap_err();
+    assert!(matches!(&error, Error::PeerLost { party, .. } if party == "site1"), "{error:?}");
+}
+
+#[test]
+fn a_service_for_studies_over_two_transports_is_refused_at_its_start() {
+    let mut world = World::new(3, 3);
+    world.document.transport = Transport::Tcp;
+    let other = world.folder.path().join("other/study.toml");
+    world.sign(&other);
+    let mut config = world.config("site0");
+    let mut more = config.serving().remove(0);
+    more.study = other;
+    config.also.push(more);
+    let error = tacit_site::Site::open(&config).err().unwrap().to_string();
+    assert!(error.contains("quic") && error.contains("tcp"), "{error}");
 }

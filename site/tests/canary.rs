@@ -17,7 +17,7 @@ fn contains(haystack: &[u8], needle: &[u8]) -> bool {
 
 #[test]
 fn no_udp_payload_of_a_run_holds_a_value_or_the_question() {
-    let mut world = World::of(&Terms { sites: 3, compute: 3, behind: true });
+    let mut world = World::of(&Terms { sites: 3, compute: 3, behind: true, ..Terms::default() });
     let proxies: Vec<Proxy> = world
         .ports
         .iter()

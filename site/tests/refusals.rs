@@ -208,7 +208,7 @@ fn a_site_that_is_down_is_named_within_ten_seconds_and_the_next_query_succeeds()
 
 #[test]
 fn a_site_that_is_cut_off_after_it_accepted_is_named_and_the_next_query_succeeds() {
-    let mut world = World::of(&Terms { sites: 3, compute: 3, behind: true });
+    let mut world = World::of(&Terms { sites: 3, compute: 3, behind: true, ..Terms::default() });
     let at = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
     let stand = |port: u16| Proxy::start(at(port), at(port + 1));
     let ports = world.ports.clone();

@@ -1,5 +1,5 @@
 use proptest::prelude::*;
-use tacit_governance::{Document, Role, SessionParties, Study, Timestamp};
+use tacit_governance::{Document, Role, SessionParties, Study, Timestamp, Transport};
 
 use crate::{document, key, study, text};
 
@@ -44,6 +44,20 @@ fn a_written_document_reads_back_the_same() {
     let read = Study::parse(written.as_bytes()).unwrap();
     assert_eq!(*read.document(), document, "{written}");
     assert!(written.contains("  { name = \"sex\", type = \"category\""), "{written}");
+}
+
+#[test]
+fn a_study_names_its_transport_or_means_quic() {
+    assert_eq!(study().transport(), Transport::Quic);
+    let tcp = Document { transport: Transport::Tcp, ..document() };
+    let written = tcp.to_toml().unwrap();
+    assert!(written.contains("transport = \"tcp\""), "{written}");
+    assert_eq!(Study::parse(written.as_bytes()).unwrap().transport(), Transport::Tcp);
+    let pigeons = written.replace("\"tcp\"", "\"pigeons\"");
+    let error = Study::parse(pigeons.as_bytes()).unwrap_err().to_string();
+    assert!(error.contains("pigeons"), "{error}");
+    assert_eq!("tcp".parse(), Ok(Transport::Tcp));
+    assert!("TCP".parse::<Transport>().is_err());
 }
 
 #[test]

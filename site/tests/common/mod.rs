@@ -17,7 +17,7 @@ use std::{
 
 use tacit_client::{Answer, Cancel, Client};
 use tacit_governance::{
-    AdditiveTerms, Document, EngineTerms, Engines, KeyPair, Party, Role, STUDY_VERSION,
+    AdditiveTerms, Document, EngineTerms, Engines, KeyPair, Party, Role, STUDY_VERSION, Transport,
 };
 use tacit_mpc::EngineKind;
 use tacit_plan::{Column, ColumnType, DisclosureTerms, Table};
@@ -29,13 +29,15 @@ use tempfile::TempDir;
 pub const CANARY: &str = "canary-7f3a9c51";
 
 /// What a world is made of.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Terms {
     pub sites: usize,
     /// How many of them compute with `additive` and `clear`.
     pub compute: usize,
     /// Each site listens one port higher than its address in the study says.
     pub behind: bool,
+    /// What carries the frames.
+    pub transport: Transport,
 }
 
 pub struct World {
@@ -62,7 +64,7 @@ fn port() -> u16 {
 impl World {
     /// Writes the keys, the data, the study and its signatures; starts nothing.
     pub fn new(sites: usize, compute: usize) -> Self {
-        Self::of(&Terms { sites, compute, behind: false })
+        Self::of(&Terms { sites, compute, ..Terms::default() })
     }
 
     pub fn of(terms: &Terms) -> Self {
@@ -100,6 +102,7 @@ impl World {
             valid_until: "2099-12-31".into(),
             rows_at_most: 10_000,
             max_cells: None,
+            transport: terms.transport,
             disclosure: DisclosureTerms::default(),
             engines: Engines {
                 rep3: (terms.sites >= 3).then(|| EngineTerms { compute: names[..3].to_vec() }),

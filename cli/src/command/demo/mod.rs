@@ -109,6 +109,7 @@ fn order(file: &Path) -> Order {
         engines: Some(vec![EngineKind::Rep3]),
         compute: None,
         disclosure: DisclosureTerms::default(),
+        transport: tacit_governance::Transport::default(),
     }
 }
 

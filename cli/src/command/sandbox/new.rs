@@ -54,6 +54,9 @@ pub struct Arguments {
     /// A word that means "missing", besides the empty field; may be given several times
     #[arg(long, value_name = "WORD")]
     null: Vec<String>,
+    /// What carries the frames between the parties: quic, or tcp where UDP is blocked
+    #[arg(long, value_name = "quic|tcp", default_value_t)]
+    transport: tacit_governance::Transport,
     /// Disclosure profile
     #[arg(long, value_name = "PROFILE", default_value = "default")]
     disclosure: String,
@@ -139,6 +142,7 @@ fn order(arguments: Arguments) -> Result<Order> {
         engines: (!engines.is_empty()).then_some(engines),
         compute: arguments.compute,
         disclosure,
+        transport: arguments.transport,
     })
 }
 

@@ -49,6 +49,9 @@ pub struct Arguments {
     /// How many sites compute with additive [default: the first three, or both of two]
     #[arg(long, value_name = "NUMBER")]
     compute: Option<usize>,
+    /// What carries the frames between the parties: quic, or tcp where UDP is blocked
+    #[arg(long, value_name = "quic|tcp", default_value_t)]
+    transport: tacit_governance::Transport,
     /// Disclosure profile
     #[arg(long, value_name = "PROFILE", default_value = "default")]
     disclosure: String,
@@ -120,6 +123,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<()> {
         valid_until: arguments.valid_until.clone().unwrap_or_else(|| day(now, 365)),
         rows_at_most: power_of_ten(arguments.rows_at_most),
         max_cells: None,
+        transport: arguments.transport,
         disclosure: DisclosureTerms {
             profile: arguments.disclosure.clone(),
             threshold: arguments.threshold,

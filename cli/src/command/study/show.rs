@@ -56,6 +56,7 @@ fn about(study: &Study, context: &Context) -> String {
     );
     let _ =
         writeln!(text, "cells      at most {} a result", number::grouped(study.max_cells() as u64));
+    let _ = writeln!(text, "transport  {}", study.transport());
 
     text += "\nParties\n";
     let rows: Vec<Vec<String>> = study
