@@ -28,7 +28,7 @@ pub struct Sorted {
 ///
 /// With `n` rows and keys of `w` bits in all, a comparison has `v = w + ceil(log2 n)` bits, which
 /// takes at most `3 v - 2` ANDs and `1 + ceil(log2 v)` rounds, and one more to open. How many there
-/// are, in how many levels, says [`Contest`]: for a million rows 28 levels and 29 per row. Three
+/// are, in how many levels, says [`Contest`]: for a million rows 30 levels and 29 per row. Three
 /// rounds and two words per row and column come on top, for the shuffle.
 ///
 /// # Security
