@@ -25,7 +25,7 @@ use crate::mesh::wire::{ACK, BUSY, HEADER, Header, MALFORMED, Purpose, STALE};
 /// sockets and says nothing keeps nobody out.
 const HANDSHAKES: usize = 256;
 
-/// Wait after the system refused another socket.
+/// Wait after the system refused another socket, and for the place of one that gave way.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Accepts connections until the endpoint is closed.
@@ -52,7 +52,7 @@ pub(super) async fn serve(
         {
             oldest.abort();
         }
-        let Ok(permit) = sockets.clone().try_acquire_owned() else {
+        let Some(permit) = place(&sockets, &mut handshakes).await else {
             tracing::warn!(%remote, "too many connections, turned one away");
             continue;
         };
@@ -65,6 +65,20 @@ pub(super) async fn serve(
         });
         handshakes.push_back(handshake.abort_handle());
     }
+}
+
+/// A place for a socket. If all are taken, the oldest handshake gives way, which takes a moment.
+async fn place(
+    sockets: &Arc<Semaphore>,
+    handshakes: &mut VecDeque<AbortHandle>,
+) -> Option<OwnedSemaphorePermit> {
+    if let Ok(permit) = sockets.clone().try_acquire_owned() {
+        return Some(permit);
+    }
+    if let Some(oldest) = handshakes.pop_front() {
+        oldest.abort();
+    }
+    timeout(PAUSE, sockets.clone().acquire_owned()).await.ok()?.ok()
 }
 
 /// Shakes hands, and finds out what the peer wants.
