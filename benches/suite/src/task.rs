@@ -192,7 +192,9 @@ impl Task {
     pub(crate) fn tile(&self) -> usize {
         match self.kind {
             Kind::And => 1 << 21,
-            _ => 1 << 15,
+            Kind::Sort(_) => 1 << 15,
+            Kind::Multiply => 3 << 14,
+            _ => 7 << 13,
         }
     }
 
