@@ -27,16 +27,34 @@ fn demo(home: &Path) -> Command {
 }
 
 #[test]
-fn every_answer_equals_the_pooled_one_and_nothing_is_left() {
-    let home = tempfile::tempdir().unwrap();
-    let output = demo(home.path()).output().unwrap();
-    assert!(output.status.success(), "{}", both(&output));
-    let said = text(&output.stdout);
-    assert!(said.matches("pooled data   equal").count() >= 4, "{said}");
-    assert!(said.contains("hidden by the rules: "), "{said}");
-    assert!(said.contains("tacit sandbox new"), "{said}");
-    assert_eq!(processes_in(home.path()), Vec::<String>::new());
-    assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0);
+fn every_answer_equals_the_pooled_one_over_both_transports_and_nothing_is_left() {
+    let said = [("quic", "(QUIC)"), ("tcp", "(TLS over TCP)")].map(|(transport, shown)| {
+        let home = tempfile::tempdir().unwrap();
+        let output = demo(home.path()).args(["--transport", transport]).output().unwrap();
+        assert!(output.status.success(), "{}", both(&output));
+        let said = text(&output.stdout);
+        assert_eq!(said.matches(shown).count(), 3, "{said}");
+        assert!(said.matches("pooled data   equal").count() >= 4, "{said}");
+        assert!(said.contains("hidden by the rules: "), "{said}");
+        assert!(said.contains("tacit sandbox new"), "{said}");
+        assert_eq!(processes_in(home.path()), Vec::<String>::new());
+        assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0);
+        lasting(&said)
+    });
+    let [quic, tcp] = &said;
+    assert_eq!(quic.matches("sent: billed").count(), 5, "{quic}");
+    assert_eq!(quic, tcp);
+}
+
+/// What a demo says, but for its times and for ports and the transport: answers and bills.
+fn lasting(said: &str) -> String {
+    let times = ["Ready after ", "  time  ", "All 5 answers "];
+    let lines = said.lines().filter(|line| !times.iter().any(|time| line.starts_with(time)));
+    let lines = lines.map(|line| match line.split_once(" at 127.0.0.1:") {
+        Some((before, _)) => format!("{before}\n"),
+        None => format!("{line}\n"),
+    });
+    lines.collect()
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! `tacit demo`: three hospitals and an analyst, as separate processes over QUIC on this machine,
-//! with real data that the binary carries.
+//! `tacit demo`: three hospitals and an analyst, as separate processes on this machine that talk
+//! over QUIC or TCP, with real data that the binary carries.
 
 mod pooled;
 mod questions;
@@ -10,6 +10,7 @@ use std::{path::Path, time::Instant};
 
 use clap::Args;
 use tacit_client::{Answer, Cancel, Client, Explanation, RunReceipt};
+use tacit_governance::Transport;
 use tacit_mpc::EngineKind;
 use tacit_plan::DisclosureTerms;
 use tacit_sql::{ResultTable, Source, Statement};
@@ -46,20 +47,25 @@ Starts three site processes on the loopback interface, asks five questions, and 
 answer with the one of the pooled data. Leaves no process and no file behind. Exits with 1 if
 anything differs.
 
-Example:
-  tacit demo")]
-pub struct Arguments {}
+Examples:
+  tacit demo
+  tacit demo --transport tcp")]
+pub struct Arguments {
+    /// What carries the frames between the parties: quic, or tcp where UDP is blocked
+    #[arg(long, value_name = "quic|tcp", default_value_t)]
+    transport: Transport,
+}
 
 /// Runs it.
 ///
 /// # Errors
 /// If a hospital does not start or an answer differs from the pooled one.
-pub fn run(_: &Arguments, context: &Context) -> Result<()> {
+pub fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let begin = Instant::now();
     let (running, folder) = Running::new()?;
     let file = folder.join("encounters.csv");
     std::fs::write(&file, DATA).map_err(|error| Failure::file(&file, &error))?;
-    let sandbox = Sandbox::make(&folder.join("study"), &order(&file))?;
+    let sandbox = Sandbox::make(&folder.join("study"), &order(&file, arguments.transport))?;
     running.start(&sandbox, context.verbose)?;
 
     let client = Client::open(&sandbox.study(), &sandbox.analyst_key())?;
@@ -100,7 +106,7 @@ pub fn run(_: &Arguments, context: &Context) -> Result<()> {
     ))
 }
 
-fn order(file: &Path) -> Order {
+fn order(file: &Path, transport: Transport) -> Order {
     Order {
         name: "Diabetes encounters of three hospitals".into(),
         sites: HOSPITALS.map(str::to_owned).to_vec(),
@@ -109,16 +115,20 @@ fn order(file: &Path) -> Order {
         engines: Some(vec![EngineKind::Rep3]),
         compute: None,
         disclosure: DisclosureTerms::default(),
-        transport: tacit_governance::Transport::default(),
+        transport,
     }
 }
 
 fn introduction(sandbox: &Sandbox, client: &Client, begin: Instant) -> String {
+    let carried = match client.study().transport() {
+        Transport::Quic => "QUIC",
+        Transport::Tcp => "TLS over TCP",
+    };
     let hospitals = sandbox.parties().into_iter().map(|party| {
         let rows = sandbox.facts.rows.get(&party.name).and_then(|tables| tables.get(TABLE));
         let address = client.study().party(&party.name).ok().and_then(|p| p.address.clone());
         format!(
-            "  {:<10} {:>6} encounters, a process of its own at {} (QUIC)\n",
+            "  {:<10} {:>6} encounters, a process of its own at {} ({carried})\n",
             party.name,
             number::grouped(rows.copied().unwrap_or_default()),
             address.unwrap_or_default()
