@@ -85,6 +85,7 @@ pub(crate) fn stats(circuit: &Circuit) -> Stats {
         kind: match kind {
             Kind::Num => "num".to_owned(),
             Kind::Bit => "bit".to_owned(),
+            Kind::Field => "field".to_owned(),
         },
         rows,
         columns,

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Circuit, EngineKind, Kind, Op, Result, Roster, Schedule, Shape, Sort,
-    engine::Scheme,
+    Circuit, Kind, Op, Result, Roster, Schedule, Shape, Sort,
+    engine::{Protocol, Scheme},
     schedule::{self, memory, results, stores_constants},
 };
 
@@ -46,7 +46,7 @@ pub struct Bill {
 ///
 /// # Errors
 /// As [`crate::schedule()`].
-pub fn bill(circuit: &Circuit, engine: EngineKind, roster: &Roster) -> Result<Bill> {
+pub fn bill(circuit: &Circuit, engine: impl Protocol, roster: &Roster) -> Result<Bill> {
     let scheme = engine.scheme(roster)?;
     let schedule = schedule::lay_out(circuit, &*scheme, roster)?;
     Ok(of(circuit, &schedule, &*scheme, roster))

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Bit, Error, Handle, Id, Instruction, Kind, Num, Op, Result, Shape};
+use crate::{Bit, Error, Handle, Id, Instruction, Kind, Num, Op, Result, Shape, field};
 
 /// A list of instructions and the shape of every column.
 ///
@@ -108,6 +108,9 @@ fn results(op: &Op, args: &[Shape]) -> Result<Vec<Shape>, String> {
         }
     };
     Ok(match op {
+        Op::Constant { value, shape } if shape.kind == Kind::Field && *value >= field::MODULUS => {
+            return Err(format!("{op:?}: an element is below 2^61 - 1"));
+        }
         Op::Enter { shape, .. }
         | Op::Constant { shape, .. }
         | Op::Random { shape }
@@ -120,9 +123,14 @@ fn results(op: &Op, args: &[Shape]) -> Result<Vec<Shape>, String> {
             alike()?;
             vec![args[0]]
         }
-        Op::Scale(_) => {
+        Op::Scale(c) => {
             count(1)?;
-            kind(Kind::Num)?;
+            if args[0].kind == Kind::Bit {
+                return Err(format!("{op:?} of bits"));
+            }
+            if args[0].kind == Kind::Field && *c >= field::MODULUS {
+                return Err(format!("{op:?}: an element is below 2^61 - 1"));
+            }
             vec![args[0]]
         }
         Op::Sum => {
@@ -190,6 +198,9 @@ fn results(op: &Op, args: &[Shape]) -> Result<Vec<Shape>, String> {
             let rows = args.first().ok_or("Shuffle of nothing")?.rows;
             if args.iter().any(|shape| shape.rows != rows) {
                 return Err(format!("{op:?}: numbers of rows differ: {args:?}"));
+            }
+            if args.iter().any(|shape| shape.kind == Kind::Field) {
+                return Err(format!("{op:?} of elements of the field"));
             }
             args.to_vec()
         }
@@ -295,7 +306,7 @@ impl Builder {
         self.one(Op::Enter { holder, slot, shape: Shape { kind: H::KIND, rows } }, &[])
     }
 
-    /// The same public word in every row (bits: 0 or 1).
+    /// The same public word in every row (bits: 0 or 1, elements of the field: canonical).
     pub fn constant<H: Handle>(&mut self, value: u64, rows: usize) -> H {
         self.one(Op::Constant { value, shape: Shape { kind: H::KIND, rows } }, &[])
     }
@@ -315,8 +326,8 @@ impl Builder {
         self.one(Op::Sub, &[x.id(), y.id()])
     }
 
-    /// `c x` modulo 2^64. Local.
-    pub fn scale(&mut self, x: Num, c: u64) -> Num {
+    /// `c x` in the ring of the kind, not of bits. Local.
+    pub fn scale<H: Handle>(&mut self, x: H, c: u64) -> H {
         self.one(Op::Scale(c), &[x.id()])
     }
 

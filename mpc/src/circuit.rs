@@ -2,8 +2,9 @@
 //!
 //! A value is a whole column of rows. Its [`Shape`] is public and known before anything runs.
 //! Numbers live in Z_2^64, bits in Z_2 (64 rows packed in a word); a `w`-bit secret is `w` bit
-//! planes, least significant first. [`Num`] and [`Bit`] are small `Copy` handles of columns, so an
-//! operator is a plain function over a [`Builder`].
+//! planes, least significant first. Protocols over a prime field have a kind of column of their
+//! own. [`Num`], [`Bit`] and [`Field`] are small `Copy` handles of columns, so an operator is a
+//! plain function over a [`Builder`].
 //!
 //! Nothing in a circuit can branch on a secret, and nothing is opened but by [`Op::Reveal`].
 
@@ -17,6 +18,13 @@ pub enum Kind {
     Num,
     /// Bits, 64 rows to a word.
     Bit,
+    /// Elements of the prime field of 2^61 - 1, one canonical word a row: see [`mod@crate::field`].
+    Field,
+}
+
+impl Kind {
+    /// All kinds.
+    pub const ALL: [Self; 3] = [Self::Num, Self::Bit, Self::Field];
 }
 
 /// Kind and number of rows of a column; public.
@@ -32,15 +40,16 @@ impl Shape {
     /// Words of 64 bits that one component of such a column takes.
     pub fn words(self) -> usize {
         match self.kind {
-            Kind::Num => self.rows,
+            Kind::Num | Kind::Field => self.rows,
             Kind::Bit => self.rows.div_ceil(64),
         }
     }
 
-    /// Bytes that one component takes on the wire: 8 a number, one bit a bit, whole bytes.
+    /// Bytes that one component takes on the wire: 8 a number or element, one bit a bit, whole
+    /// bytes.
     pub fn bytes(self) -> usize {
         match self.kind {
-            Kind::Num => 8 * self.rows,
+            Kind::Num | Kind::Field => 8 * self.rows,
             Kind::Bit => self.rows.div_ceil(8),
         }
     }
@@ -57,13 +66,18 @@ pub struct Num(pub(crate) Id);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bit(pub(crate) Id);
 
+/// Handle of a column of elements of the prime field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Field(pub(crate) Id);
+
 mod sealed {
     pub trait Sealed {}
     impl Sealed for super::Num {}
     impl Sealed for super::Bit {}
+    impl Sealed for super::Field {}
 }
 
-/// [`Num`] or [`Bit`].
+/// [`Num`], [`Bit`] or [`Field`].
 pub trait Handle: Copy + sealed::Sealed {
     /// The kind of column that this handle names.
     const KIND: Kind;
@@ -93,6 +107,16 @@ impl Handle for Bit {
     }
 }
 
+impl Handle for Field {
+    const KIND: Kind = Kind::Field;
+    fn id(self) -> Id {
+        self.0
+    }
+    fn from_id(id: Id) -> Self {
+        Self(id)
+    }
+}
+
 /// What an instruction does. Arguments are columns; `n` is their number of rows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -106,7 +130,7 @@ pub enum Op {
         /// Its shape.
         shape: Shape,
     },
-    /// The same public word in every row; for bits 0 or 1.
+    /// The same public word in every row; for bits 0 or 1, for the field canonical.
     Constant {
         /// The word.
         #[serde(with = "hex")]
@@ -119,11 +143,11 @@ pub enum Op {
         /// Its shape.
         shape: Shape,
     },
-    /// Sum in the ring of the kind: modulo 2^64, or exclusive or. Two arguments.
+    /// Sum in the ring of the kind: modulo 2^64, modulo 2^61 - 1, or exclusive or. Two arguments.
     Add,
     /// Difference in the ring of the kind. Two arguments.
     Sub,
-    /// Product with a public word (numbers only). One argument.
+    /// Product with a public word (not of bits; for the field canonical). One argument.
     Scale(#[serde(with = "hex")] u64),
     /// Sum of all rows in the ring of the kind, one row. One argument.
     Sum,
@@ -155,7 +179,7 @@ pub enum Op {
         /// Public row numbers.
         index: Vec<u32>,
     },
-    /// Product in the ring of the kind: modulo 2^64, or AND. Two arguments. Interactive.
+    /// Product in the ring of the kind: modulo 2^64, modulo 2^61 - 1, or AND. Two arguments. Interactive.
     Mul,
     /// Addend `index` of the argument in the other world. Every engine writes a number as a sum
     /// of `Engine::addends` addends, each known to some party; this enters the lowest

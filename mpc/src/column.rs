@@ -4,7 +4,7 @@ use std::fmt;
 
 use zeroize::Zeroize;
 
-use crate::{Error, Kind, Result, Shape, words};
+use crate::{Error, Kind, Result, Shape, field, words};
 
 /// Plain data of a column.
 ///
@@ -22,6 +22,8 @@ pub enum Column {
         /// Number of rows.
         rows: usize,
     },
+    /// One canonical word a row, modulo 2^61 - 1.
+    Field(Vec<u64>),
 }
 
 impl Column {
@@ -39,7 +41,8 @@ impl Column {
         Self::Bit { words, rows: count }
     }
 
-    /// A column of this shape from packed words; bits beyond the last row are cleared.
+    /// A column of this shape from packed words; bits beyond the last row are cleared. Elements of
+    /// the field are canonical.
     ///
     /// # Panics
     /// If there are fewer words than the shape takes.
@@ -50,6 +53,7 @@ impl Column {
         match shape.kind {
             Kind::Num => Self::Num(words),
             Kind::Bit => Self::Bit { words, rows: shape.rows },
+            Kind::Field => Self::Field(words),
         }
     }
 
@@ -58,6 +62,7 @@ impl Column {
         match self {
             Self::Num(numbers) => Shape { kind: Kind::Num, rows: numbers.len() },
             Self::Bit { rows, .. } => Shape { kind: Kind::Bit, rows: *rows },
+            Self::Field(elements) => Shape { kind: Kind::Field, rows: elements.len() },
         }
     }
 
@@ -66,10 +71,10 @@ impl Column {
         self.shape().rows
     }
 
-    /// The words: one a row for numbers, packed for bits.
+    /// The words: one a row for numbers and elements, packed for bits.
     pub fn words(&self) -> &[u64] {
         match self {
-            Self::Num(words) | Self::Bit { words, .. } => words,
+            Self::Num(words) | Self::Bit { words, .. } | Self::Field(words) => words,
         }
     }
 
@@ -79,7 +84,7 @@ impl Column {
     /// If there is no such row.
     pub fn row(&self, row: usize) -> u64 {
         match self {
-            Self::Num(numbers) => numbers[row],
+            Self::Num(words) | Self::Field(words) => words[row],
             Self::Bit { words, rows } => {
                 assert!(row < *rows, "row {row} of {rows}");
                 words::bit(words, row)
@@ -92,7 +97,7 @@ impl Column {
         (0..self.rows()).map(|row| self.row(row)).collect()
     }
 
-    /// Refuses a column that is not of shape `due`.
+    /// Refuses a column that is not of shape `due`, or not of the field though it says so.
     pub(crate) fn check(&self, holder: usize, slot: usize, due: Shape) -> Result<()> {
         let got = self.shape();
         if got != due {
@@ -103,6 +108,11 @@ impl Column {
         if self.words().len() < due.words() {
             return Err(Error::Input(format!(
                 "column {slot} of party {holder} has too few words for {due:?}"
+            )));
+        }
+        if due.kind == Kind::Field && !field::is_canonical(self.words()) {
+            return Err(Error::Input(format!(
+                "column {slot} of party {holder} has an element that is not below 2^61 - 1"
             )));
         }
         Ok(())
@@ -119,7 +129,7 @@ impl fmt::Debug for Column {
 impl Drop for Column {
     fn drop(&mut self) {
         match self {
-            Self::Num(words) | Self::Bit { words, .. } => words.zeroize(),
+            Self::Num(words) | Self::Bit { words, .. } | Self::Field(words) => words.zeroize(),
         }
     }
 }

@@ -8,8 +8,8 @@
 use tacit_net::Link;
 
 use crate::{
-    Circuit, Column, EngineKind, Error, Instruction, Op, Result, Roster, Schedule, Shape, bill,
-    engine::{Client, Inbox, Job, Outbox, Scheme},
+    Circuit, Column, Error, Instruction, Op, Result, Roster, Schedule, Shape, bill,
+    engine::{Client, Inbox, Job, Outbox, Protocol, Scheme},
     machine::Machine,
     pool::Pool,
     schedule,
@@ -42,7 +42,7 @@ pub struct Step {
 /// is closed, and the peers know the culprit.
 pub fn run(
     circuit: &Circuit,
-    engine: EngineKind,
+    engine: impl Protocol,
     roster: &Roster,
     link: &mut dyn Link,
     inputs: Vec<Column>,
@@ -59,7 +59,7 @@ pub fn run(
 /// As [`run`].
 pub fn run_measured(
     circuit: &Circuit,
-    engine: EngineKind,
+    engine: impl Protocol,
     roster: &Roster,
     link: &mut dyn Link,
     inputs: Vec<Column>,
@@ -67,7 +67,7 @@ pub fn run_measured(
     watch: &mut dyn FnMut(usize),
 ) -> Result<(Vec<(String, Column)>, u64)> {
     let me = link.me();
-    let result = attempt(circuit, engine, roster, link, inputs, gate, watch);
+    let result = attempt(circuit, engine.scheme(roster), roster, link, inputs, gate, watch);
     if let Err(error) = &result {
         let culprit = match error {
             Error::Net(error) => error.culprit(),
@@ -91,7 +91,7 @@ pub(crate) type Opened = Vec<(usize, Column)>;
 
 fn attempt(
     circuit: &Circuit,
-    engine: EngineKind,
+    scheme: Result<Box<dyn Scheme>>,
     roster: &Roster,
     link: &mut dyn Link,
     inputs: Vec<Column>,
@@ -106,7 +106,7 @@ fn attempt(
         )));
     }
     let me = link.me();
-    let scheme = engine.scheme(roster)?;
+    let scheme = scheme?;
     let schedule = schedule::lay_out(circuit, &*scheme, roster)?;
     check_inputs(circuit, me, &inputs)?;
     let mut rounds = Rounds { schedule: &schedule, link, gate, me, round: 0 };

@@ -13,7 +13,8 @@
 //! | [`Circuit::digest`], [`Circuit::json`] | what parties compare and sign |
 //! | [`Circuit::dot`], [`Circuit::stats`], [`mod@bristol`] | for people and researchers |
 //!
-//! Protocols are in [`engine`], the test world for operators and engines in [`testing`].
+//! Protocols are in [`engine`], and one of your own can be anywhere: all of these readings take an
+//! [`engine::Protocol`]. The test world for operators and engines is in [`testing`].
 //!
 //! ```
 //! use tacit_mpc::{Builder, Column, EngineKind, Num, bill, testing};
@@ -46,6 +47,7 @@ mod column;
 pub mod engine;
 mod error;
 mod execute;
+pub mod field;
 mod linear;
 mod machine;
 mod mask;
@@ -64,7 +66,7 @@ mod words;
 pub use bill::{Bill, PartyCost, bill};
 pub use block::{Block, Part, tile};
 pub use builder::{Builder, Circuit, Permutation};
-pub use circuit::{Bit, Handle, Id, Instruction, Kind, Num, Op, Shape};
+pub use circuit::{Bit, Field, Handle, Id, Instruction, Kind, Num, Op, Shape};
 pub use column::Column;
 pub use error::{Error, Result};
 pub use execute::{Step, run, run_measured};

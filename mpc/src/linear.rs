@@ -6,7 +6,7 @@
 
 use rayon::prelude::*;
 
-use crate::{Kind, Shape, words};
+use crate::{Kind, Shape, field, words};
 
 /// Words from which a loop is worth splitting over threads: half a megabyte, well past L2.
 pub(crate) const SPLIT: usize = 1 << 16;
@@ -14,7 +14,7 @@ pub(crate) const SPLIT: usize = 1 << 16;
 /// Words of one piece of a split loop.
 pub(crate) const PIECE: usize = 1 << 14;
 
-/// A ring of words: Z_2^64, or 64 copies of Z_2.
+/// A ring of words: Z_2^64, 64 copies of Z_2, or a prime field on canonical words.
 pub(crate) trait Ring {
     fn add(x: u64, y: u64) -> u64;
     fn sub(x: u64, y: u64) -> u64;
@@ -26,6 +26,9 @@ pub(crate) struct Z64;
 
 /// 64 copies of Z_2.
 pub(crate) struct Packed;
+
+/// The prime field of 2^61 - 1.
+pub(crate) struct Prime;
 
 impl Ring for Z64 {
     fn add(x: u64, y: u64) -> u64 {
@@ -51,6 +54,18 @@ impl Ring for Packed {
     }
 }
 
+impl Ring for Prime {
+    fn add(x: u64, y: u64) -> u64 {
+        field::add(x, y)
+    }
+    fn sub(x: u64, y: u64) -> u64 {
+        field::sub(x, y)
+    }
+    fn mul(x: u64, y: u64) -> u64 {
+        field::mul(x, y)
+    }
+}
+
 /// Runs `$body` with `$ring` bound to the ring of `$kind`.
 macro_rules! with_ring {
     ($kind:expr, $ring:ident => $body:expr) => {
@@ -63,6 +78,10 @@ macro_rules! with_ring {
                 type $ring = $crate::linear::Packed;
                 $body
             }
+            $crate::Kind::Field => {
+                type $ring = $crate::linear::Prime;
+                $body
+            }
         }
     };
 }
@@ -71,7 +90,7 @@ pub(crate) use with_ring;
 /// The word that stands for the public `value` in a column of this kind.
 pub(crate) fn word(kind: Kind, value: u64) -> u64 {
     match kind {
-        Kind::Num => value,
+        Kind::Num | Kind::Field => value,
         Kind::Bit => (value & 1).wrapping_neg(),
     }
 }
@@ -81,6 +100,7 @@ pub(crate) fn times(kind: Kind, value: u64, rows: usize) -> u64 {
     match kind {
         Kind::Num => value.wrapping_mul(rows as u64),
         Kind::Bit => value & rows as u64 & 1,
+        Kind::Field => field::mul(value, field::reduce(rows as u64)),
     }
 }
 
@@ -139,13 +159,13 @@ pub(crate) fn sub_from(kind: Kind, x: &[u64], z: &mut [u64]) {
     with_ring!(kind, R => zip(x, z, R::sub));
 }
 
-/// `z = c z` modulo 2^64.
-pub(crate) fn scale(c: u64, z: &mut [u64]) {
-    if z.len() < SPLIT {
-        zip_one(z, |z| z.wrapping_mul(c));
+/// `z = c z`.
+pub(crate) fn scale(kind: Kind, c: u64, z: &mut [u64]) {
+    with_ring!(kind, R => if z.len() < SPLIT {
+        zip_one(z, |z| R::mul(z, c));
     } else {
-        z.par_chunks_mut(PIECE).for_each(|z| zip_one(z, |z| z.wrapping_mul(c)));
-    }
+        z.par_chunks_mut(PIECE).for_each(|z| zip_one(z, |z| R::mul(z, c)));
+    });
 }
 
 /// `z += c` in every row, `c` a word as made by [`word`]. Bits beyond the last row stay zero.
@@ -159,8 +179,8 @@ pub(crate) fn add_word(shape: Shape, c: u64, z: &mut [u64]) {
 
 /// `z = -z`.
 pub(crate) fn negate(kind: Kind, z: &mut [u64]) {
-    if kind == Kind::Num {
-        zip_one(z, u64::wrapping_neg);
+    if kind != Kind::Bit {
+        with_ring!(kind, R => zip_one(z, |z| R::sub(0, z)));
     }
 }
 
@@ -172,24 +192,24 @@ pub(crate) fn fill(shape: Shape, c: u64, z: &mut [u64]) {
 
 /// Sum of all rows, one row.
 pub(crate) fn sum(kind: Kind, x: &[u64]) -> u64 {
-    match kind {
-        Kind::Num => {
-            if x.len() < SPLIT {
-                x.iter().fold(0, |a, b| a.wrapping_add(*b))
-            } else {
-                x.par_chunks(PIECE)
-                    .map(|x| x.iter().fold(0_u64, |a, b| a.wrapping_add(*b)))
-                    .reduce(|| 0, u64::wrapping_add)
-            }
+    let words = with_ring!(kind, R => {
+        let piece = |x: &[u64]| x.iter().fold(0, |a, b| R::add(a, *b));
+        if x.len() < SPLIT {
+            piece(x)
+        } else {
+            x.par_chunks(PIECE).map(piece).reduce(|| 0, R::add)
         }
-        Kind::Bit => u64::from(x.iter().fold(0, |a, b| a ^ b).count_ones() % 2),
+    });
+    match kind {
+        Kind::Num | Kind::Field => words,
+        Kind::Bit => u64::from(words.count_ones() % 2),
     }
 }
 
 /// Rows `start ..` of `x`, as many as `shape` (that of the result) has.
 pub(crate) fn slice(shape: Shape, x: &[u64], start: usize, z: &mut [u64]) {
     match shape.kind {
-        Kind::Num => z.copy_from_slice(&x[start..start + shape.rows]),
+        Kind::Num | Kind::Field => z.copy_from_slice(&x[start..start + shape.rows]),
         Kind::Bit => {
             let (first, shift) = (start / 64, start % 64);
             for (i, z) in z.iter_mut().enumerate() {
@@ -212,7 +232,7 @@ pub(crate) fn concat<'a>(
     z: &mut [u64],
 ) {
     match kind {
-        Kind::Num => {
+        Kind::Num | Kind::Field => {
             let mut at = 0;
             for (x, rows) in parts {
                 z[at..at + rows].copy_from_slice(x);
@@ -241,7 +261,7 @@ pub(crate) fn concat<'a>(
 /// Row 0 of `x` in every row of `z`.
 pub(crate) fn broadcast(shape: Shape, x: &[u64], z: &mut [u64]) {
     let value = match shape.kind {
-        Kind::Num => x[0],
+        Kind::Num | Kind::Field => x[0],
         Kind::Bit => word(Kind::Bit, x[0]),
     };
     fill(shape, value, z);
@@ -250,7 +270,7 @@ pub(crate) fn broadcast(shape: Shape, x: &[u64], z: &mut [u64]) {
 /// Row `index[i]` of `x` becomes row `i`.
 pub(crate) fn gather(kind: Kind, x: &[u64], index: &[u32], z: &mut [u64]) {
     match kind {
-        Kind::Num => {
+        Kind::Num | Kind::Field => {
             for (z, &i) in z.iter_mut().zip(index) {
                 *z = x[i as usize];
             }

@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 use tacit_net::Seed;
 use zeroize::Zeroizing;
 
-use crate::{Circuit, Instruction, Op, block};
+use crate::{Circuit, Instruction, Kind, Op, Shape, block, field};
 
 /// Blocks encrypted at a time: 4 kB, which hides what a call costs (the vector unit spreads the
 /// round keys anew in each) and is cheap to clear for a short column.
@@ -26,7 +26,7 @@ const BATCH: usize = 256;
 
 /// Counter blocks (two words each) that an instruction owns, each column on a block of its own.
 pub(crate) fn blocks(circuit: &Circuit, instruction: &Instruction) -> u64 {
-    let column = |id: u32| circuit.shape(id).words().div_ceil(2) as u64;
+    let column = |id: u32| column(circuit.shape(id));
     match &instruction.op {
         Op::Enter { .. } | Op::Random { .. } | Op::Mul => column(instruction.first),
         Op::Addend { width, .. } => column(instruction.first) * *width as u64,
@@ -44,14 +44,26 @@ pub(crate) fn blocks(circuit: &Circuit, instruction: &Instruction) -> u64 {
     }
 }
 
+/// Counter blocks of one column of masks. An element of the field takes a whole block.
+pub(crate) fn column(shape: Shape) -> u64 {
+    let words = shape.words() as u64;
+    match shape.kind {
+        Kind::Num | Kind::Bit => words.div_ceil(2),
+        Kind::Field => words,
+    }
+}
+
 /// Counter blocks that a tile of a block owns, the last one as many as the others.
 pub(crate) fn per_tile(body: &Circuit) -> u64 {
     body.instructions().iter().map(|instruction| blocks(body, instruction)).sum()
 }
 
 /// A stream of words that depends on a key alone.
+///
+/// # Security
+/// Whoever has the key knows the stream. There is no `Debug`.
 #[derive(Clone)]
-pub(crate) struct Prg(Aes128);
+pub struct Prg(Aes128);
 
 impl Prg {
     pub(crate) fn new(key: [u8; 16]) -> Self {
@@ -59,14 +71,31 @@ impl Prg {
     }
 
     /// The stream for one use of a pairwise seed; `from` and `to` are session indices where the
-    /// use has a direction.
-    pub(crate) fn derive(seed: &Seed, label: &str, from: usize, to: usize) -> Self {
+    /// use has a direction. A label belongs to one use of one protocol.
+    pub fn derive(seed: &Seed, label: &str, from: usize, to: usize) -> Self {
         Self::new(*key(seed, label, from, to))
     }
 
     /// Words from counter block `block` on.
     pub(crate) fn fill(&self, block: u64, words: &mut [u64]) {
         self.with(block, words, |_, mask| mask);
+    }
+
+    /// Uniform masks of this kind from counter block `block` on. Bits beyond the last row are
+    /// drawn as well. Elements of the field are uniform but for 2^-122.
+    pub fn draw(&self, kind: Kind, block: u64, words: &mut [u64]) {
+        if kind != Kind::Field {
+            return self.fill(block, words);
+        }
+        let mut batch = Batch::default();
+        for (i, words) in words.chunks_mut(BATCH).enumerate() {
+            batch.draw(self, block, i * Batch::WORDS, 2 * words.len());
+            let mut drawn = batch.words();
+            for word in words {
+                let (low, high) = (drawn.next().unwrap_or(0), drawn.next().unwrap_or(0));
+                *word = field::reduce_wide(low, high);
+            }
+        }
     }
 
     /// Combines every word with its mask.

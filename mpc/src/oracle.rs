@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use crate::{
     Circuit, Column, Error, Id, Instruction, Kind, Op, Result, Shape,
     block::{self, Part},
-    linear, mask, transpose, words,
+    linear::{self, Ring, with_ring},
+    mask, transpose, words,
 };
 
 /// Evaluates a circuit on plain data: `inputs[holder]` are that party's columns by slot.
@@ -74,7 +75,7 @@ fn walk(
             }
             Op::Random { shape } => {
                 let mut z = vec![0; shape.words()];
-                mask::public().fill(offset, &mut z);
+                mask::public().draw(shape.kind, offset, &mut z);
                 vec![Column::from_words(*shape, z)]
             }
             Op::Argument { index, .. } => {
@@ -144,15 +145,11 @@ fn evaluate(circuit: &Circuit, instruction: &Instruction, args: &[&Column]) -> V
         Op::Add => linear::add(shape.kind, x, y, &mut z),
         Op::Sub => linear::sub(shape.kind, x, y, &mut z),
         Op::Mul => {
-            let mul = |(x, y): (&u64, &u64)| match shape.kind {
-                Kind::Num => x.wrapping_mul(*y),
-                Kind::Bit => x & y,
-            };
-            z = x.iter().zip(y).map(mul).collect();
+            z = with_ring!(shape.kind, R => x.iter().zip(y).map(|(x, y)| R::mul(*x, *y)).collect());
         }
         Op::Scale(c) => {
             z.copy_from_slice(x);
-            linear::scale(*c, &mut z);
+            linear::scale(shape.kind, *c, &mut z);
         }
         Op::Sum => z[0] = linear::sum(shape.kind, x),
         Op::PrefixSum => transpose::prefix_sum(shape, x, &mut z),
@@ -172,7 +169,7 @@ fn evaluate(circuit: &Circuit, instruction: &Instruction, args: &[&Column]) -> V
             };
             return match kept.shape().kind {
                 Kind::Num => planes(kept.words(), *width),
-                Kind::Bit => vec![Column::Num(kept.to_numbers())],
+                Kind::Bit | Kind::Field => vec![Column::Num(kept.to_numbers())],
             };
         }
         Op::ToBits { width } => return planes(x, *width),

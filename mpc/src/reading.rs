@@ -98,7 +98,11 @@ impl Circuit {
             let shape = if instruction.op.is_interactive() { "box" } else { "ellipse" };
             let shown = instruction.args.first().copied().unwrap_or(instruction.first);
             let Shape { kind, rows } = self.shape(shown);
-            let kind = if kind == Kind::Num { "num" } else { "bit" };
+            let kind = match kind {
+                Kind::Num => "num",
+                Kind::Bit => "bit",
+                Kind::Field => "field",
+            };
             // Writing to a string cannot fail.
             let _ = writeln!(text, "  i{at} [shape={shape}, label=\"{label}\\n{rows} {kind}\"];");
             let mut from: Vec<usize> =

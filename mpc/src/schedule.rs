@@ -11,9 +11,9 @@
 use std::collections::{BTreeMap, btree_map::Entry};
 
 use crate::{
-    Circuit, EngineKind, Error, Id, Op, Result, Roster, Shape,
+    Circuit, Error, Id, Kind, Op, Result, Roster, Shape,
     block::{self, Bound},
-    engine::{Demand, Price, Product, Scheme, Wire},
+    engine::{Demand, Price, Product, Protocol, Scheme, Wire},
     mask,
 };
 
@@ -106,9 +106,9 @@ impl Schedule {
 ///
 /// # Errors
 /// [`Error::Engine`] if the engine cannot run the circuit (a macro that was not lowered, an addend
-/// that it does not have, the wrong parties), [`Error::Circuit`] if a holder's slots are not
+/// that it does not have, a kind of column, the wrong parties), [`Error::Circuit`] if a holder's slots are not
 /// numbered in order.
-pub fn schedule(circuit: &Circuit, engine: EngineKind, roster: &Roster) -> Result<Schedule> {
+pub fn schedule(circuit: &Circuit, engine: impl Protocol, roster: &Roster) -> Result<Schedule> {
     lay_out(circuit, &*engine.scheme(roster)?, roster)
 }
 
@@ -131,6 +131,7 @@ fn draft(
     outputs: Option<&[Id]>,
 ) -> Result<(Schedule, Ahead)> {
     let instructions = circuit.instructions();
+    shares_all(circuit, scheme)?;
     let mut schedule = Schedule {
         layers: Vec::new(),
         dies: vec![Vec::new(); instructions.len()],
@@ -229,6 +230,22 @@ fn draft(
     schedule.layers = layers;
     bury(circuit, &mut schedule, outputs.unwrap_or_default());
     Ok((schedule, ahead))
+}
+
+/// Every column must be of a kind that the scheme shares.
+fn shares_all(circuit: &Circuit, scheme: &dyn Scheme) -> Result<()> {
+    let used = |kind: &Kind| circuit.shapes().iter().any(|shape| shape.kind == *kind);
+    match Kind::ALL.into_iter().filter(|&kind| scheme.components(kind) == 0).find(used) {
+        None => Ok(()),
+        Some(kind) => {
+            let columns = match kind {
+                Kind::Num => "numbers modulo 2^64",
+                Kind::Bit => "bits",
+                Kind::Field => "elements of the prime field of 2^61 - 1",
+            };
+            Err(Error::Engine(format!("{} has no columns of {columns}", scheme.name())))
+        }
+    }
 }
 
 /// Lays out the tiles of a block one after the other, and adds them up in `price`.

@@ -12,6 +12,24 @@ use zerocopy::FromBytes;
 /// Buffers come from an arena that wipes them; there is no `Debug`.
 pub struct Share(pub(crate) Vec<Component>);
 
+impl Share {
+    /// One of this party's components, one word a row for numbers and elements, packed for bits.
+    ///
+    /// # Panics
+    /// If the scheme has no such component.
+    pub fn component(&self, index: usize) -> &[u64] {
+        &self.0[index]
+    }
+
+    /// The same, to be written.
+    ///
+    /// # Panics
+    /// If the scheme has no such component.
+    pub fn component_mut(&mut self, index: usize) -> &mut [u64] {
+        &mut self.0[index]
+    }
+}
+
 /// One component of a share.
 pub(crate) enum Component {
     Own(Buffer),

@@ -46,6 +46,9 @@ impl Sort {
         if args[..self.width].iter().any(|shape| shape.kind != Kind::Bit) {
             return Err("the keys of a sort are planes of bits".into());
         }
+        if args.iter().any(|shape| shape.kind == Kind::Field) {
+            return Err("a sort of elements of the field".into());
+        }
         let kinds = vec![Kind::Bit; 2 * self.width];
         let opened = block::check(&self.less, self.tile, &kinds)?;
         let mut arguments = std::collections::BTreeSet::new();

@@ -7,10 +7,15 @@
 
 use std::{collections::BTreeMap, thread};
 
+use rand_chacha::{
+    ChaCha12Rng,
+    rand_core::{Rng as _, SeedableRng as _},
+};
 use tacit_net::{Counted, Ledger, Link, Memory, memory};
 
 use crate::{
-    Bill, Circuit, Column, EngineKind, Op, Result, Roster, Step, bill, clear, execute::run_measured,
+    Bill, Builder, Circuit, Column, EngineKind, Handle, Kind, Op, Result, Roster, Shape, Step,
+    bill, clear, engine::Protocol, execute::run_measured, field,
 };
 
 /// Columns by holder and slot.
@@ -65,12 +70,13 @@ pub struct Party {
 /// Runs every party in a thread over in-memory links, each wrapped by `wrap` (a tamperer, say).
 pub fn parties<L: Link>(
     circuit: &Circuit,
-    engine: EngineKind,
+    engine: impl Protocol,
     roster: &Roster,
     inputs: &Inputs,
     seed: u64,
     wrap: impl Fn(Memory) -> L,
 ) -> Vec<Party> {
+    let engine = &engine;
     let mut key = [0; 32];
     key[..8].copy_from_slice(&seed.to_le_bytes());
     let links: Vec<L> = memory::mesh(roster.parties, key).into_iter().map(wrap).collect();
@@ -105,15 +111,15 @@ pub fn parties<L: Link>(
 /// The first error of any party.
 pub fn world(
     circuit: &Circuit,
-    engine: EngineKind,
+    engine: impl Protocol,
     roster: &Roster,
     inputs: &Inputs,
     seed: u64,
 ) -> Result<Outcome> {
-    let bill = bill(circuit, engine, roster)?;
+    let bill = bill(circuit, &engine, roster)?;
     let mut lists = Vec::new();
     let (mut ledgers, mut peaks, mut steps) = (Vec::new(), Vec::new(), Vec::new());
-    for party in parties(circuit, engine, roster, inputs, seed, |link| link) {
+    for party in parties(circuit, &engine, roster, inputs, seed, |link| link) {
         lists.push(party.result?.into_iter());
         ledgers.push(party.ledger);
         peaks.push(party.peak);
@@ -128,6 +134,80 @@ pub fn world(
     Ok(Outcome { opened, ledgers, bill, peaks, steps })
 }
 
+/// A random circuit over columns of one kind, opened to `receiver`, and inputs for it: every
+/// instruction that keeps to the kind, on `rows` rows entered by each of `holders`. The same for the
+/// same seed; edge values are among the inputs.
+pub fn random_circuit<H: Handle>(
+    holders: &[usize],
+    receiver: usize,
+    rows: usize,
+    seed: u64,
+) -> (Circuit, Inputs) {
+    let mut dice = ChaCha12Rng::seed_from_u64(seed);
+    let mut b = Builder::new();
+    let mut inputs = Inputs::new();
+    let mut columns: Vec<H> = Vec::new();
+    for &holder in holders {
+        let shape = Shape { kind: H::KIND, rows };
+        let words = (0..shape.words()).map(|_| word(H::KIND, &mut dice)).collect();
+        inputs.entry(holder).or_default().push(Column::from_words(shape, words));
+        columns.push(b.enter(holder, rows));
+    }
+    // All columns keep `rows` rows, so that any two fit.
+    for _ in 0..20 {
+        let mut pick = || columns[dice.next_u32() as usize % columns.len()];
+        let (x, y) = (pick(), pick());
+        let cut = dice.next_u32() as usize % (rows + 1);
+        let z = match dice.next_u32() % 12 {
+            0 => b.add(x, y),
+            1 => b.sub(x, y),
+            2 if H::KIND != Kind::Bit => b.scale(x, word(H::KIND, &mut dice)),
+            3 => {
+                let value = word(H::KIND, &mut dice);
+                let value = if H::KIND == Kind::Bit { value & 1 } else { value };
+                let c = b.constant(value, rows);
+                let less = b.sub(c, x);
+                b.mul(c, less)
+            }
+            4 => {
+                let parts = [b.slice(x, cut, rows - cut), b.slice(y, 0, cut)];
+                b.concat(&parts)
+            }
+            5 => {
+                let sum = b.sum(x);
+                b.broadcast(sum, rows)
+            }
+            6 => b.gather(x, (0..rows as u32).rev().collect()),
+            7 => b.prefix_sum(x),
+            8 => b.transpose(x, (1..9).rev().find(|n| rows.is_multiple_of(*n)).unwrap_or(1)),
+            9 => {
+                let random = b.random(rows);
+                let hidden = b.add(x, random);
+                b.sub(hidden, random)
+            }
+            _ => b.mul(x, y),
+        };
+        columns.push(z);
+    }
+    for (i, &x) in columns.iter().rev().take(4).enumerate() {
+        b.reveal(x, receiver, format!("column {i}"));
+        b.reveal(x, holders[i % holders.len()], format!("column {i}"));
+    }
+    (b.finish(), inputs)
+}
+
+/// A word that stands in a column of this kind, often one at the edge.
+fn word(kind: Kind, dice: &mut ChaCha12Rng) -> u64 {
+    let largest = if kind == Kind::Field { field::MODULUS - 1 } else { u64::MAX };
+    let word = match dice.next_u32() % 6 {
+        0 => 0,
+        1 => 1,
+        2 => largest,
+        _ => dice.next_u64(),
+    };
+    if kind == Kind::Field { field::reduce(word) } else { word }
+}
+
 /// Checks the laws that hold for every circuit and engine, and returns what was opened.
 ///
 /// The run equals the clear interpreter, bit for bit; every ledger equals the bill; no compute
@@ -138,13 +218,13 @@ pub fn world(
 /// If a law is broken, with the seed.
 pub fn assert_laws(
     circuit: &Circuit,
-    engine: EngineKind,
+    engine: impl Protocol,
     roster: &Roster,
     inputs: &Inputs,
     seed: u64,
 ) -> Vec<(usize, String, Column)> {
     let case = format!("engine {engine}, compute {:?}, seed {seed}", roster.compute);
-    let outcome = match world(circuit, engine, roster, inputs, seed) {
+    let outcome = match world(circuit, &engine, roster, inputs, seed) {
         Ok(outcome) => outcome,
         Err(error) => panic!("{case}: {error}"),
     };

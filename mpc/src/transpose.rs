@@ -1,12 +1,16 @@
 //! [`crate::Op::Transpose`] on one component: a column read as a matrix, row after row.
 
-use crate::{Kind, Shape, linear, words};
+use crate::{
+    Kind, Shape,
+    linear::{self, Ring, with_ring},
+    words,
+};
 
 /// Row `r * columns + c` of `x` becomes row `c * rows + r`; `shape` is that of `x` and of `z`.
 pub(crate) fn transpose(shape: Shape, columns: usize, x: &[u64], z: &mut [u64]) {
     let rows = shape.rows.checked_div(columns).unwrap_or_default();
     match shape.kind {
-        Kind::Num => {
+        Kind::Num | Kind::Field => {
             for (c, z) in z.chunks_exact_mut(rows.max(1)).enumerate() {
                 for (z, x) in z.iter_mut().zip(x[c..].iter().step_by(columns.max(1))) {
                     *z = *x;
@@ -85,12 +89,12 @@ fn scatter_even(x: u64) -> u64 {
 pub(crate) fn prefix_sum(shape: Shape, x: &[u64], z: &mut [u64]) {
     let mut sum = 0_u64;
     match shape.kind {
-        Kind::Num => {
+        Kind::Num | Kind::Field => with_ring!(shape.kind, R => {
             for (z, x) in z.iter_mut().zip(x) {
-                sum = sum.wrapping_add(*x);
+                sum = R::add(sum, *x);
                 *z = sum;
             }
-        }
+        }),
         Kind::Bit => {
             for (z, x) in z.iter_mut().zip(x) {
                 let mut parity = *x;

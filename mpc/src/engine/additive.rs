@@ -56,8 +56,15 @@ impl Additive {
 }
 
 impl Scheme for Additive {
-    fn components(&self, _: Kind) -> usize {
-        1
+    fn name(&self) -> &'static str {
+        "additive"
+    }
+
+    fn components(&self, kind: Kind) -> usize {
+        match kind {
+            Kind::Num | Kind::Bit => 1,
+            Kind::Field => 0,
+        }
     }
 
     fn price(&self, circuit: &Circuit, at: usize, price: &mut Price) -> Result<()> {
@@ -88,7 +95,7 @@ impl Scheme for Additive {
                     bytes: shape.bytes(),
                 });
                 match shape.kind {
-                    Kind::Num => price.triples = shape.rows as u64,
+                    Kind::Num | Kind::Field => price.triples = shape.rows as u64,
                     Kind::Bit => price.bit_triples = shape.rows as u64,
                 }
             }

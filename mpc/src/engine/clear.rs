@@ -31,8 +31,15 @@ impl Clear {
 }
 
 impl Scheme for Clear {
-    fn components(&self, _: Kind) -> usize {
-        1
+    fn name(&self) -> &'static str {
+        "clear"
+    }
+
+    fn components(&self, kind: Kind) -> usize {
+        match kind {
+            Kind::Num | Kind::Bit => 1,
+            Kind::Field => 0,
+        }
     }
 
     fn price(&self, circuit: &Circuit, at: usize, price: &mut Price) -> Result<()> {
@@ -136,7 +143,7 @@ impl Engine for Party {
                 for ((z, x), shape) in shares.zip(job.shapes) {
                     let (z, x) = (z.0[0].as_mut(), &*x.0[0]);
                     match shape.kind {
-                        Kind::Num => permute(x, &order, *inverse, z),
+                        Kind::Num | Kind::Field => permute(x, &order, *inverse, z),
                         Kind::Bit => {
                             let [mut rows, mut there] = [0, 1].map(|_| vec![0; shape.rows]);
                             words::from_planes(&[x], &mut rows);

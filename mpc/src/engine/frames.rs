@@ -5,7 +5,11 @@ use std::cell::Cell;
 use bytes::Bytes;
 use tacit_net::Buffer;
 
-use crate::{Error, Result};
+use crate::{
+    Error, Kind, Result, Shape, field,
+    linear::{Ring, with_ring},
+    words,
+};
 
 /// Lengths in bytes of the frames of a round at one party.
 #[derive(Default)]
@@ -58,6 +62,15 @@ impl Outbox {
         }
         let at = self.find(to)?;
         self.cut(at, bytes)
+    }
+
+    /// A column for `to`: the next [`Shape::bytes`] bytes.
+    ///
+    /// # Errors
+    /// [`Error::Engine`] if the engine sends more than it priced.
+    pub fn column(&mut self, to: usize, shape: Shape, column: &[u64]) -> Result<()> {
+        words::put(column, self.section(to, shape.bytes())?);
+        Ok(())
     }
 
     /// The whole frame for `to`, as words. Only on machines whose order of bytes is that of the
@@ -167,6 +180,42 @@ impl Inbox {
         frame.get(start..start + bytes).ok_or_else(missing)
     }
 
+    /// A column from `from`, the next [`Shape::bytes`] bytes, over `column`.
+    ///
+    /// # Errors
+    /// As [`Inbox::add`].
+    pub fn column(&self, from: usize, shape: Shape, column: &mut [u64]) -> Result<()> {
+        words::get(self.checked(from, shape)?, column);
+        words::clean(shape, column);
+        Ok(())
+    }
+
+    /// A column from `from`, the next [`Shape::bytes`] bytes, added to `column` in the ring of its
+    /// kind.
+    ///
+    /// # Errors
+    /// [`Error::Engine`] if the engine awaits more than it priced; [`Error::Abort`] if an element
+    /// of the field is not canonical: nobody who follows the protocol sends that.
+    pub fn add(&self, from: usize, shape: Shape, column: &mut [u64]) -> Result<()> {
+        let bytes = self.checked(from, shape)?;
+        with_ring!(shape.kind, R => words::get_with(bytes, column, R::add));
+        words::clean(shape, column);
+        Ok(())
+    }
+
+    fn checked(&self, from: usize, shape: Shape) -> Result<&[u8]> {
+        let bytes = self.section(from, shape.bytes())?;
+        if shape.kind == Kind::Field {
+            let (words, _) = bytes.as_chunks::<8>();
+            let above = |word: &[u8; 8]| u64::from(u64::from_le_bytes(*word) >= field::MODULUS);
+            if words.iter().fold(0, |any, word| any | above(word)) != 0 {
+                let what = "an element of the field that is not below 2^61 - 1".into();
+                return Err(Error::Abort { culprit: Some(from), what });
+            }
+        }
+        Ok(bytes)
+    }
+
     /// The next `bytes` bytes from `from`, to keep.
     pub(crate) fn keep(&self, from: usize, bytes: usize) -> Result<Bytes> {
         let section = self.section(from, bytes)?;
@@ -192,6 +241,27 @@ mod tests {
         out.section(1, 3).unwrap().fill(7);
         assert!(Outbox::new([(1, buffer(4))]).seal().is_err());
         assert!(out.section(1, 2).is_err());
+    }
+
+    #[test]
+    fn an_element_that_is_not_canonical_names_its_sender() {
+        let shape = |kind| Shape { kind, rows: 2 };
+        for (word, fits) in [(field::MODULUS - 1, true), (field::MODULUS, false), (u64::MAX, false)]
+        {
+            let frame: Vec<u8> =
+                [7, word].iter().flat_map(|word: &u64| word.to_le_bytes()).collect();
+            let inbox = || Inbox::new([(3, Bytes::from(frame.clone()))], vec![]);
+            let mut column = [1, 1];
+            inbox().column(3, shape(Kind::Num), &mut column).unwrap();
+            assert_eq!(column, [7, word]);
+            let mut column = [1, 1];
+            match (inbox().add(3, shape(Kind::Field), &mut column), fits) {
+                (Ok(()), true) => assert_eq!(column, [8, 0]),
+                (Err(Error::Abort { culprit: Some(3), .. }), false) => {}
+                (other, _) => panic!("{word}: {other:?}"),
+            }
+            assert_eq!(inbox().column(3, shape(Kind::Field), &mut column).is_ok(), fits);
+        }
     }
 
     #[test]

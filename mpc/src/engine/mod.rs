@@ -1,6 +1,6 @@
 //! Engines: what it takes to run a circuit on shares.
 //!
-//! A protocol is one file with three small objects.
+//! A protocol is one file, here or elsewhere, with three small objects.
 //!
 //! - A [`Scheme`] is what everybody knows about the protocol among these parties: how many
 //!   components a value has, and the [`Price`] of an instruction, down to who sends how many bytes
@@ -13,6 +13,8 @@
 //!   instruction shares the round and no engine can talk out of turn.
 //! - A [`Client`] is everybody else: holders that do not compute, the receiver of openings, a
 //!   dealer.
+//!
+//! A [`Protocol`] makes the scheme among given parties.
 //!
 //! Linear instructions are not here: they are the same for every scheme and belong to the
 //! executor, which asks an engine only for its components of 1.
@@ -27,17 +29,13 @@ mod order;
 mod rep3;
 mod triples;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt};
 
 use tacit_net::Link;
 
-use crate::{
-    Circuit, Column, EngineKind, Error, Kind, Op, Result, Roster, Shape,
-    linear::{Ring, with_ring},
-    words,
-};
+use crate::{Circuit, Column, EngineKind, Error, Kind, Op, Result, Roster, Shape, words};
 
-pub use crate::share::Share;
+pub use crate::{mask::Prg, share::Share};
 pub use frames::{FrameLengths, Inbox, Outbox};
 pub use triples::{Ticket, TripleSource};
 
@@ -127,9 +125,35 @@ pub struct Job<'a> {
     pub opened: Option<Column>,
 }
 
+/// A protocol, whoever takes part: an [`EngineKind`], or one of your own.
+///
+/// Everything that runs, prices or tests a circuit takes a protocol, by value or by reference.
+pub trait Protocol: fmt::Display + Sync {
+    /// The protocol among these parties.
+    ///
+    /// # Errors
+    /// [`Error::Engine`] if it cannot run among them.
+    fn scheme(&self, roster: &Roster) -> Result<Box<dyn Scheme>>;
+}
+
+impl<P: Protocol + ?Sized> Protocol for &P {
+    fn scheme(&self, roster: &Roster) -> Result<Box<dyn Scheme>> {
+        (**self).scheme(roster)
+    }
+}
+
+impl Protocol for EngineKind {
+    fn scheme(&self, roster: &Roster) -> Result<Box<dyn Scheme>> {
+        Self::scheme(*self, roster)
+    }
+}
+
 /// A protocol among given parties, as everybody knows it.
 pub trait Scheme: Send + Sync {
-    /// Components of a value at one compute party.
+    /// Name, for people.
+    fn name(&self) -> &str;
+
+    /// Components of a value at one compute party; 0 of a kind that this protocol does not share.
     fn components(&self, kind: Kind) -> usize;
 
     /// Adds the cost of instruction `at` to an empty `price`.
@@ -251,7 +275,7 @@ fn input<'a>(job: &Job<'a>) -> Result<&'a Column> {
 /// Shape of the results of an `Addend`.
 fn addend_shape(of: Shape) -> Shape {
     let kind = match of.kind {
-        Kind::Num => Kind::Bit,
+        Kind::Num | Kind::Field => Kind::Bit,
         Kind::Bit => Kind::Num,
     };
     Shape { kind, ..of }
@@ -260,7 +284,7 @@ fn addend_shape(of: Shape) -> Shape {
 /// The addend `words` (of shape `of`) in the other world, written over `results`.
 fn cross(of: Shape, words: &[u64], results: &mut [&mut [u64]]) {
     match of.kind {
-        Kind::Num => {
+        Kind::Num | Kind::Field => {
             words::to_planes(words, results);
             for plane in results {
                 words::clean(addend_shape(of), plane);
@@ -273,8 +297,7 @@ fn cross(of: Shape, words: &[u64], results: &mut [&mut [u64]]) {
 /// The column that `z` and what `from` sent add up to.
 fn total(shape: Shape, z: &mut [u64], from: &[usize], inbox: &Inbox) -> Result<Column> {
     for &party in from {
-        let bytes = inbox.section(party, shape.bytes())?;
-        with_ring!(shape.kind, R => words::get_with(bytes, z, R::add));
+        inbox.add(party, shape, z)?;
     }
     Ok(Column::from_words(shape, z.to_vec()))
 }

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use super::{Context, tiles::Sorting};
 use crate::{
-    Circuit, Column, Error, Id, Instruction, Kind, Op, Result, Schedule, Shape,
+    Circuit, Column, Error, Id, Instruction, Op, Result, Schedule, Shape,
     engine::{Engine, Inbox, Job, Outbox, Share},
     execute::job_shape,
-    linear,
+    linear::{self, Ring, with_ring},
     schedule::{Task, results},
     share::Component,
     transpose, words,
@@ -174,7 +174,7 @@ impl<'a> Level<'a> {
     }
 
     pub(super) fn buffers(ctx: &mut Context, shape: Shape) -> Share {
-        let components = ctx.components[usize::from(shape.kind == Kind::Bit)];
+        let components = ctx.components[shape.kind as usize];
         let take = |_| Component::Own(ctx.pool.take(shape.words()));
         Share((0..components).map(take).collect())
     }
@@ -292,17 +292,16 @@ impl<'a> Level<'a> {
             _ => None,
         });
         let result = match constants {
-            [Some(a), Some(b)] => Slot::Constant(match (shape.kind, subtract) {
-                (Kind::Bit, _) => a ^ b,
-                (Kind::Num, false) => a.wrapping_add(b),
-                (Kind::Num, true) => a.wrapping_sub(b),
-            }),
+            [Some(a), Some(b)] => Slot::Constant(with_ring!(shape.kind, R => {
+                if subtract { R::sub(a, b) } else { R::add(a, b) }
+            })),
             [None, None] => Slot::Share(self.combine_shares(ctx, at, x, y, subtract)),
             [a, b] => {
                 let mut z = self.owned(ctx, at, if a.is_some() { y } else { x });
-                let negative = subtract && b.is_some() && shape.kind == Kind::Num;
-                let word = linear::word(shape.kind, a.or(b).unwrap_or_default());
-                let word = if negative { word.wrapping_neg() } else { word };
+                let mut word = linear::word(shape.kind, a.or(b).unwrap_or_default());
+                if subtract && b.is_some() {
+                    word = with_ring!(shape.kind, R => R::sub(0, word));
+                }
                 for (z, one) in z.0.iter_mut().zip(&ctx.one) {
                     if subtract && a.is_some() {
                         linear::negate(shape.kind, z);
@@ -385,11 +384,12 @@ impl<'a> Level<'a> {
     /// Multiplies by a public word, in place if the argument dies.
     fn scale(&mut self, ctx: &mut Context, at: usize, instruction: &Instruction, by: u64) {
         let id = instruction.args[0];
+        let kind = self.circuit.shape(id).kind;
         let result = if let Slot::Constant(value) = self.slots[id as usize] {
-            Slot::Constant(value.wrapping_mul(by))
+            Slot::Constant(with_ring!(kind, R => R::mul(value, by)))
         } else {
             let mut z = self.owned(ctx, at, id);
-            z.0.iter_mut().for_each(|z| linear::scale(by, z));
+            z.0.iter_mut().for_each(|z| linear::scale(kind, by, z));
             Slot::Share(z)
         };
         self.slots[instruction.first as usize] = result;

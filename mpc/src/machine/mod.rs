@@ -21,7 +21,8 @@ pub(crate) struct Machine<'a> {
 
 /// What the instructions of a circuit and of the blocks in it have in common.
 struct Context {
-    components: [usize; 2],
+    /// Of a column, by kind.
+    components: [usize; Kind::ALL.len()],
     engine: Box<dyn Engine>,
     one: Vec<u64>,
     me: usize,
@@ -45,7 +46,7 @@ impl<'a> Machine<'a> {
         pool: Pool,
     ) -> Self {
         let context = Context {
-            components: [Kind::Num, Kind::Bit].map(|kind| scheme.components(kind)),
+            components: Kind::ALL.map(|kind| scheme.components(kind)),
             one: engine.one().to_vec(),
             engine,
             me,

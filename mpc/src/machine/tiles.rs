@@ -247,7 +247,7 @@ impl<'a> Level<'a> {
             bits.chunks(64).map(pack).collect()
         };
         pending.sorting = Some(Box::new(Sorting {
-            packed: (0..ctx.components[usize::from(true)]).map(pack).collect(),
+            packed: (0..ctx.components[Kind::Bit as usize]).map(pack).collect(),
             ranking: Ranking::new(&Contest::new(rows)),
             pairs: (None, Vec::new()),
             less: Vec::new(),

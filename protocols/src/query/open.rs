@@ -83,7 +83,7 @@ pub fn decode(plan: &Plan, opened: &[(String, Column)]) -> Result<Opened> {
                 columns.push(&words[..]);
             }
             Column::Bit { .. } => return Err(wrong("wrong number of rows")),
-            Column::Num(_) => return Err(wrong("numbers where bits belong")),
+            Column::Num(_) | Column::Field(_) => return Err(wrong("numbers where bits belong")),
         }
     }
     let mut start = 0;

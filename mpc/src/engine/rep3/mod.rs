@@ -64,8 +64,15 @@ impl Rep3 {
 }
 
 impl Scheme for Rep3 {
-    fn components(&self, _: Kind) -> usize {
-        2
+    fn name(&self) -> &'static str {
+        "rep3"
+    }
+
+    fn components(&self, kind: Kind) -> usize {
+        match kind {
+            Kind::Num | Kind::Bit => 2,
+            Kind::Field => 0,
+        }
     }
 
     fn price(&self, circuit: &Circuit, at: usize, price: &mut Price) -> Result<()> {
