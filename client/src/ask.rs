@@ -147,7 +147,7 @@ pub(crate) fn dry_run(client: &Client, plan: &Plan, session: &SessionParties) ->
                 Reply::Refused(failure) | Reply::Failed(failure) => Err(failure.message),
                 _ => continue,
             },
-            Event::Version(mismatch) => Err(mismatch.to_string()),
+            Event::Differs(mismatch) => Err(mismatch.to_string()),
             Event::Lost(cause) => Err(cause),
         };
         said[index].get_or_insert(word);
@@ -331,7 +331,7 @@ impl Question<'_> {
             // One that has reported is free to leave.
             Event::Lost(_) if self.reports[index].is_some() => {}
             Event::Lost(cause) => self.verdict.lost(index, cause),
-            Event::Version(mismatch) => self.verdict.version(index, mismatch.clone()),
+            Event::Differs(mismatch) => self.verdict.differs(index, mismatch.clone()),
             Event::Said(reply) => {
                 self.verdict.heard(index);
                 match &**reply {

@@ -1,20 +1,20 @@
 //! What `tacit doctor` is made of: findings, each with the side at fault and the fix.
 
-use std::{path::Path, time::Duration};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use tacit_governance::{
-    KeyPair, Party, SignatureState, Study, Timestamp, Transport,
-    session::{self, ClockRequest, Reply, Request},
-};
+use tacit_governance::{KeyPair, SignatureState, Study, Timestamp};
 use tacit_net::{
-    Fault,
-    mesh::{Endpoint, Options, Peer, PublicKey, SecretKey},
+    mesh::{Endpoint, Options, SecretKey},
     quic::Buffers,
 };
 use tacit_plan::Digest;
 
-use crate::{Side, client::carrier};
+use crate::{
+    Side,
+    client::carrier,
+    reach::{Reached, reach},
+};
 
 /// UDP buffers of this many bytes hold a round trip of 100 Mbit/s over 80 ms.
 const ENOUGH: usize = 1 << 20;
@@ -56,12 +56,6 @@ impl Finding {
     }
 }
 
-/// Clocks that differ by more than this may make one party see a study as expired.
-const CLOCK_SECONDS: f64 = 30.0;
-
-/// How long a party may take to say its time.
-const PATIENCE: Duration = Duration::from_secs(5);
-
 /// Looks at everything that the analyst's side can see; what does not depend on a broken part is
 /// looked at nevertheless.
 pub(crate) fn examine(study: &Path, key: Option<&Path>) -> Vec<Finding> {
@@ -96,7 +90,12 @@ pub(crate) fn examine(study: &Path, key: Option<&Path>) -> Vec<Finding> {
 fn examine_study(path: &Path, study: &Study, key: Option<&KeyPair>, findings: &mut Vec<Finding>) {
     findings.push(Finding::good(
         "study",
-        format!("{} is well-formed, digest {}", study.name(), study.digest().short()),
+        format!(
+            "{} is well-formed, digest {}, transport {}",
+            study.name(),
+            study.digest().short(),
+            study.transport()
+        ),
     ));
     match tacit_governance::verify_all(path) {
         Err(error) => findings.push(Finding::bad(
@@ -162,7 +161,7 @@ fn examine_study(path: &Path, study: &Study, key: Option<&KeyPair>, findings: &m
                     .map(|other| {
                         let (endpoint, other) = (endpoint.clone(), other.clone());
                         let digest = study.digest();
-                        std::thread::spawn(move || reach(&endpoint, &other, digest, transport))
+                        std::thread::spawn(move || reach(&endpoint, &other, digest))
                     })
                     .collect();
                 let reached: Vec<Reached> =
@@ -195,13 +194,6 @@ fn buffers(buffers: Buffers) -> Finding {
         return Finding { fix: Some(fix), ..Finding::good("udp", what) };
     }
     Finding::bad("udp", what + "; large transfers may be slow", Side::Analyst, fix)
-}
-
-/// What was found at one party.
-struct Reached {
-    findings: Vec<Finding>,
-    /// The study that it serves, if it said so.
-    study: Option<Digest>,
 }
 
 /// The study that every party serves which answered, if it is the file here that differs: there are
@@ -238,106 +230,6 @@ fn blame_this_file(
          it is {ours}"
     );
     findings.push(Finding::bad("study", what, Side::Analyst, fix));
-}
-
-/// Reachability, study and clock of one party.
-fn reach(endpoint: &Endpoint, party: &Party, study: Digest, transport: Transport) -> Reached {
-    let mut served = None;
-    let findings = look(endpoint, party, study, transport, &mut served);
-    Reached { findings, study: served }
-}
-
-fn look(
-    endpoint: &Endpoint,
-    party: &Party,
-    study: Digest,
-    transport: Transport,
-    served: &mut Option<Digest>,
-) -> Vec<Finding> {
-    let name = &party.name;
-    let check = format!("reach {name}");
-    let peer = Peer {
-        name: name.clone(),
-        key: PublicKey(*party.key.as_bytes()),
-        address: party.address.clone(),
-    };
-    let round_trip = match endpoint.ping(&peer) {
-        Ok(round_trip) => round_trip,
-        Err(error) => {
-            let refused =
-                matches!(&error, tacit_net::Error::Unreachable { fault: Fault::RefusedOurKey, .. });
-            let (side, fix) = if refused {
-                let fix = format!("compare the study here with the one at {name}");
-                (Side::Party(name.clone()), fix)
-            } else {
-                let fix = format!(
-                    "see that {name} runs `tacit site serve`, and that {} to its address passes",
-                    transport.ports()
-                );
-                (Side::Network(name.clone()), fix)
-            };
-            return vec![Finding::bad(check, error.to_string(), side, fix)];
-        }
-    };
-    let milliseconds = round_trip.as_secs_f64() * 1e3;
-    let mut findings = vec![Finding::good(
-        check,
-        format!("{name} answers over {transport}, round trip {milliseconds:.1} ms"),
-    )];
-    let sent = Timestamp::now().as_microsecond();
-    let clock = session::encode(&Request::Clock(ClockRequest { study }))
-        .ok()
-        .and_then(|request| endpoint.request(&peer, request).ok())
-        .and_then(|conversation| conversation.receive(PATIENCE).ok().flatten())
-        .map(|bytes| session::decode::<Reply>(&bytes));
-    let back = Timestamp::now().as_microsecond();
-    let clock = match clock {
-        Some(Ok(Reply::Clock(clock))) => clock,
-        Some(Err(tacit_governance::Error::ConfigMismatch(mismatch))) => {
-            findings.push(Finding::bad(
-                format!("version {name}"),
-                mismatch.to_string(),
-                Side::Party(name.clone()),
-                format!("run the same version of tacit here and at {name}"),
-            ));
-            return findings;
-        }
-        _ => {
-            findings.push(Finding::bad(
-                format!("clock {name}"),
-                format!("{name} did not say its time"),
-                Side::Party(name.clone()),
-                format!("see the log of {name}"),
-            ));
-            return findings;
-        }
-    };
-    *served = Some(clock.study);
-    let ahead = (clock.microseconds - (sent / 2 + back / 2)) as f64 / 1e6;
-    let what = format!("the clock of {name} is {ahead:+.1} s from this one");
-    findings.push(if ahead.abs() <= CLOCK_SECONDS {
-        Finding::good(format!("clock {name}"), what)
-    } else {
-        let fix = "synchronise both clocks (NTP); see first which one is wrong";
-        Finding::bad(format!("clock {name}"), what, Side::Party(name.clone()), fix)
-    });
-    if clock.study != study {
-        findings.push(Finding::bad(
-            format!("study {name}"),
-            format!("{name} serves the study {}, here it is {}", clock.study, study),
-            Side::Party(name.clone()),
-            format!("compare the files; {name} is restarted after a change"),
-        ));
-    } else if let Err(reason) = clock.ready {
-        let fix = format!("see the log of {name}");
-        findings.push(Finding::bad(
-            format!("ready {name}"),
-            reason,
-            Side::Party(name.clone()),
-            fix,
-        ));
-    }
-    findings
 }
 
 #[cfg(test)]

@@ -165,6 +165,9 @@ impl Error {
             Self::ConfigMismatch { party, what, .. } if what == "protocol version" => {
                 format!("run the same version of tacit here and at {party}")
             }
+            Self::ConfigMismatch { party, what, .. } if what == "transport" => format!(
+                "{party} serves another study: compare the file here with the one at {party}"
+            ),
             Self::ConfigMismatch { party, .. } => {
                 format!("run the same version of tacit at {party}, then ask again")
             }

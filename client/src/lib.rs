@@ -30,6 +30,7 @@ mod explanation;
 mod prepared;
 mod profile;
 mod progress;
+mod reach;
 mod show;
 mod talk;
 mod verdict;

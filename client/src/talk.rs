@@ -17,7 +17,7 @@ use tacit_governance::{
 };
 use tacit_net::quic::{Conversation, Endpoint, Peer, PublicKey};
 
-use crate::{Error, Result};
+use crate::{Error, Result, reach::other_transport};
 
 /// How long a reading thread waits before it looks whether it is still needed.
 const TICK: Duration = Duration::from_millis(200);
@@ -29,8 +29,8 @@ pub(crate) enum Event {
     Reached,
     /// It said something.
     Said(Box<Reply>),
-    /// It speaks another version of the protocol.
-    Version(Mismatch),
+    /// It speaks another version of the protocol, or over another transport.
+    Differs(Mismatch),
     /// This side's own end of the computation is done.
     Ran,
     /// It cannot be reached, left, or said something senseless.
@@ -63,7 +63,9 @@ impl Talk {
                 let conversation = match endpoint.request(&peer, message) {
                     Ok(conversation) => Arc::new(conversation),
                     Err(error) => {
-                        let _ = sender.send((index, Event::Lost(cause(&error))));
+                        let differs = other_transport(&endpoint, &peer, &error);
+                        let lost = || Event::Lost(cause(&error));
+                        let _ = sender.send((index, differs.map_or_else(lost, Event::Differs)));
                         return;
                     }
                 };
@@ -119,7 +121,7 @@ fn read(
             Ok(None) => continue,
             Ok(Some(bytes)) => match session::decode(&bytes) {
                 Ok(reply) => Event::Said(Box::new(reply)),
-                Err(tacit_governance::Error::ConfigMismatch(mismatch)) => Event::Version(mismatch),
+                Err(tacit_governance::Error::ConfigMismatch(mismatch)) => Event::Differs(mismatch),
                 Err(error) => Event::Lost(format!("sent what makes no sense ({error})")),
             },
             Err(error) => Event::Lost(cause(&error)),

@@ -27,7 +27,7 @@ pub(crate) struct Verdict {
     /// What each party said of its end, and whether it refused.
     said: Vec<Option<(Failure, bool)>>,
     lost: Vec<Option<String>>,
-    version: Option<(usize, Mismatch)>,
+    differs: Option<(usize, Mismatch)>,
     /// Culprit and words of this side's own link.
     own: Option<(Option<usize>, String)>,
     own_failure: Option<Failure>,
@@ -42,7 +42,7 @@ impl Verdict {
             heard: vec![false; parties],
             said: vec![None; parties],
             lost: vec![None; parties],
-            version: None,
+            differs: None,
             own: None,
             own_failure: None,
         }
@@ -63,9 +63,9 @@ impl Verdict {
         self.said[index].get_or_insert((failure.clone(), refused));
     }
 
-    /// The party speaks another version of the protocol.
-    pub fn version(&mut self, index: usize, mismatch: Mismatch) {
-        self.version.get_or_insert((index, mismatch));
+    /// The party speaks another version of the protocol, or over another transport.
+    pub fn differs(&mut self, index: usize, mismatch: Mismatch) {
+        self.differs.get_or_insert((index, mismatch));
     }
 
     /// This side's own end of the computation failed.
@@ -88,7 +88,7 @@ impl Verdict {
     /// Whether anything went wrong.
     pub fn is_bad(&self) -> bool {
         self.own.is_some()
-            || self.version.is_some()
+            || self.differs.is_some()
             || self.said.iter().any(Option::is_some)
             || self.lost.iter().any(Option::is_some)
     }
@@ -97,7 +97,7 @@ impl Verdict {
     pub fn patience(&self) -> Duration {
         // A refusal stands alone.
         let refused = self.said.iter().flatten().any(|(_, refused)| *refused);
-        if refused || self.version.is_some() { Duration::from_millis(100) } else { PATIENCE }
+        if refused || self.differs.is_some() { Duration::from_millis(100) } else { PATIENCE }
     }
 
     /// Whether every one of `parties` has said how it ended.
@@ -108,7 +108,7 @@ impl Verdict {
     /// The first cause.
     pub fn error(&self, parties: &[usize]) -> Error {
         let analyst = &self.names[self.analyst];
-        if let Some((index, found)) = &self.version {
+        if let Some((index, found)) = &self.differs {
             // Read on this side: its own value is this side's.
             return Error::ConfigMismatch {
                 party: self.names[*index].clone(),

@@ -83,6 +83,9 @@ pub enum Fault {
     /// No answer at all.
     #[error("no answer: is the machine up, the address right, and its port let through?")]
     Silent,
+    /// The machine takes the connection (TCP), but nothing more comes.
+    #[error("it takes the connection and says nothing: is it its service that has the port?")]
+    Mute,
     /// The peer answers but has no room for another connection or session.
     #[error("it is busy")]
     Busy,

@@ -81,11 +81,38 @@ fn a_silent_port_and_an_unknown_address_are_told_apart(over: Transport) {
     let socket = taken(over);
     let address = Some(socket.address.to_string());
     let mut peer = Peer { name: "a".into(), key: key(1).public(), address };
-    assert_eq!(fault(world.endpoints[0].ping(&peer).unwrap_err()), Fault::Silent);
+    let silent = fault(world.endpoints[0].ping(&peer).unwrap_err());
+    // The system takes a TCP connection for a process that does not.
+    assert_eq!(silent, if over == Transport::Tcp { Fault::Mute } else { Fault::Silent });
     peer.address = Some("no such host:1".into());
     assert!(matches!(fault(world.endpoints[0].ping(&peer).unwrap_err()), Fault::Other(_)));
     peer.address = None;
     assert_eq!(fault(world.endpoints[0].ping(&peer).unwrap_err()), Fault::NoAddress);
+}
+
+fn a_peer_that_listens_over_the_other_transport_is_found_there_alone(over: Transport) {
+    let world = World::new(over, 1, 0);
+    let other = Endpoint::bind(options(over.other(), 7)).unwrap();
+    let stranger = Endpoint::bind(options(over.other(), 8)).unwrap();
+    world.endpoints[0].allow([(other.key(), "other".into())]);
+    let peer = &world.peers[0];
+    assert_eq!(fault(other.ping(peer).unwrap_err()), Fault::NothingListens);
+    other.ping_over(over, peer, SECOND).unwrap();
+    assert_eq!(fault(stranger.ping_over(over, peer, SECOND).unwrap_err()), Fault::RefusedOurKey);
+    // Nothing is left of it, and nothing falls back to it.
+    let start = Instant::now();
+    while world.endpoints[0].connections() > 0 {
+        assert!(start.elapsed() < 3 * SECOND);
+        thread::sleep(Duration::from_millis(10));
+    }
+    let error = other.request(peer, b"question".to_vec()).unwrap_err();
+    assert_eq!(fault(error), Fault::NothingListens);
+    assert_eq!(world.endpoints[0].connections(), 0);
+    let taken = taken(over);
+    let nobody = Peer { address: Some(taken.address.to_string()), ..peer.clone() };
+    let start = Instant::now();
+    fault(other.ping_over(over, &nobody, SECOND / 2).unwrap_err());
+    assert!(start.elapsed() < SECOND, "its patience is kept");
 }
 
 fn a_port_in_use_is_said_to_be_in_use(over: Transport) {
@@ -211,6 +238,7 @@ over_both! {
     another_server_key_is_told_apart,
     a_closed_port_is_told_apart,
     a_silent_port_and_an_unknown_address_are_told_apart,
+    a_peer_that_listens_over_the_other_transport_is_found_there_alone,
     a_port_in_use_is_said_to_be_in_use,
     a_conversation_goes_both_ways_and_its_end_is_seen,
     what_was_sent_before_the_end_of_a_conversation_arrives,

@@ -3,7 +3,6 @@
 mod common;
 
 use common::{Terms, World, ask};
-use tacit_client::Error;
 use tacit_governance::Transport;
 use tacit_mpc::EngineKind::{Additive, Clear, Rep3};
 
@@ -100,7 +99,7 @@ fn a_study_over_tcp_gives_the_same_answers_and_tells_that_it_is_reached() {
 }
 
 #[test]
-fn a_study_over_tcp_never_falls_back_to_quic() {
+fn a_study_over_tcp_never_falls_back_to_quic_and_both_settings_are_told() {
     let tcp = Terms { sites: 3, compute: 3, transport: Transport::Tcp, ..Terms::default() };
     let mut world = World::of(&tcp);
     world.start_all();
@@ -116,7 +115,14 @@ fn a_study_over_tcp_never_falls_back_to_quic() {
     config.study = other;
     world.start(&config);
     let error = ask(&world.client(), QUERIES[0], Some(Rep3)).unwrap_err();
-    assert!(matches!(&error, Error::PeerLost { party, .. } if party == "site1"), "{error:?}");
+    let due = "site1 and analyst differ in the transport: quic at site1, tcp at analyst";
+    assert_eq!(error.to_string(), due);
+    let dry = world.client().dry_run(QUERIES[0], Some(Rep3)).unwrap();
+    for party in dry.parties {
+        assert_eq!(party.ready, party.party != "site1", "{party:?}");
+        let said = party.reason.is_none_or(|reason| reason.contains("transport"));
+        assert!(said);
+    }
 }
 
 #[test]

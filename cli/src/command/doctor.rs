@@ -15,8 +15,10 @@ use crate::{
 /// Arguments of `tacit doctor`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Looks at the key, the study, its signatures and validity, every party over QUIC, the clocks, and
-this machine's UDP buffers. Exits with 1 if anything is wrong.
+Looks at the key, the study, its signatures and validity, every party over the study's transport,
+the clocks, and this machine's UDP buffers. A party that is not reached is looked for over the other
+transport, too: that tells a network that blocks UDP from a machine that is down. Exits with 1 if
+anything is wrong.
 
 Example:
   tacit doctor --study study.toml --key analyst.key")]

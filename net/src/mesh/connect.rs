@@ -61,13 +61,12 @@ pub(crate) async fn connect(
     let mut pause = BACKOFF;
     let mut told = false;
     loop {
-        let fault = match timeout_at(until, dial(shared, peer)).await {
-            Ok(Ok(connection)) => {
+        let fault = match dial(shared, peer, until).await {
+            Ok(connection) => {
                 *current = Some(connection.clone());
                 return Ok(connection);
             }
-            Ok(Err(fault)) => fault,
-            Err(_) => return Err(Fault::Silent),
+            Err(fault) => fault,
         };
         slot.note(&fault);
         let next = Instant::now() + pause;
@@ -97,17 +96,19 @@ pub(crate) async fn once(
     if let Some(connection) = current.as_ref().filter(|connection| connection.live()) {
         return Ok(connection.clone());
     }
-    let dialed = timeout_at(until, dial(shared, peer)).await;
-    let connection = dialed.unwrap_or(Err(Fault::Silent)).inspect_err(|fault| slot.note(fault))?;
+    let connection = dial(shared, peer, until).await.inspect_err(|fault| slot.note(fault))?;
     *current = Some(connection.clone());
     Ok(connection)
 }
 
-/// One attempt.
-async fn dial(shared: &Arc<Shared>, peer: &Peer) -> Result<Connection, Fault> {
+/// One attempt, until `until` at most.
+async fn dial(shared: &Arc<Shared>, peer: &Peer, until: Instant) -> Result<Connection, Fault> {
     match &shared.port {
-        Port::Quic(quinn) => quic::connect::dial(shared, quinn, peer).await,
-        Port::Tcp(port) => tcp::connect::dial(shared, port, peer).await,
+        Port::Quic(quinn) => {
+            let dialed = timeout_at(until, quic::connect::dial(shared, quinn, peer)).await;
+            dialed.unwrap_or(Err(Fault::Silent))
+        }
+        Port::Tcp(port) => tcp::connect::dial(shared, port, peer, until).await,
     }
 }
 

@@ -53,6 +53,17 @@ pub enum Transport {
     Tcp,
 }
 
+impl Transport {
+    /// The other one.
+    #[must_use]
+    pub fn other(self) -> Self {
+        match self {
+            Self::Quic => Self::Tcp,
+            Self::Tcp => Self::Quic,
+        }
+    }
+}
+
 impl std::fmt::Display for Transport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
@@ -334,6 +345,22 @@ impl Endpoint {
             let answer = tokio::time::timeout_at(until.into(), connection.round_trip()).await;
             answer.ok().flatten().ok_or(Fault::Silent)
         })
+    }
+
+    /// As [`Endpoint::ping`], over a transport that may be another one than this endpoint's, within
+    /// `patience`: to find out why a peer is not where it should be. Hands are shaken and a round
+    /// trip is made, and the connection is closed; nothing else ever goes over it.
+    ///
+    /// # Errors
+    /// [`Error::Unreachable`] with the [`Fault`]; [`Error::Setup`] if no socket can be had.
+    pub fn ping_over(&self, over: Transport, peer: &Peer, patience: Duration) -> Result<Duration> {
+        let options = Options {
+            transport: over,
+            listen: None,
+            idle: patience,
+            ..self.shared.options.clone()
+        };
+        Self::bind(options)?.ping(peer)
     }
 
     /// Runs a task on the endpoint's runtime and waits for it.

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use rustls::ClientConnection;
 use rustls::pki_types::ServerName;
 use tokio::net::{TcpStream, lookup_host};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::Port;
 use super::control::Control;
@@ -31,15 +31,18 @@ const SERVER_NAME: &str = "tacit";
 /// Wait after a stream could not be opened though its connection lives.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// One attempt to connect to a peer.
+/// One attempt to connect to a peer, until `until` or for the idle time.
 pub(crate) async fn dial(
     shared: &Arc<Shared>,
     port: &Arc<Port>,
     peer: &Peer,
+    until: Instant,
 ) -> Result<Connection, Fault> {
     let idle = shared.options.idle;
-    let (control, ends) =
-        timeout(idle, welcomed(shared, port, peer)).await.map_err(|_| Fault::Silent)??;
+    let until = until.min(Instant::now() + idle);
+    let socket = timeout_at(until, socket(peer)).await.map_err(|_| Fault::Silent)??;
+    let welcomed = timeout_at(until, welcomed(shared, port, peer, socket)).await;
+    let (control, ends) = welcomed.map_err(|_| Fault::Mute)??;
     port.enter(&control);
     tracing::debug!(peer = %peer.name, "connected");
     let (weak, keep_alive) = (Arc::downgrade(shared), shared.options.keep_alive);
@@ -55,8 +58,9 @@ async fn welcomed(
     shared: &Arc<Shared>,
     port: &Port,
     peer: &Peer,
+    socket: TcpStream,
 ) -> Result<(Arc<Control>, super::control::Ends), Fault> {
-    let (wire, mut read) = reach(shared, peer).await?;
+    let (wire, mut read) = shake(shared, peer, socket).await?;
     let hello = Bytes::copy_from_slice(&Header::plain(Purpose::Welcome).encode());
     // A failed write shows in the read.
     let _ = wire.write_all(&mut [hello]).await;
@@ -82,35 +86,43 @@ async fn welcomed(
 
 /// A TLS connection to a peer.
 async fn reach(shared: &Shared, peer: &Peer) -> Result<(Arc<Wire>, VecDeque<Bytes>), Fault> {
+    shake(shared, peer, socket(peer).await?).await
+}
+
+/// A socket to a peer: its addresses are tried one after the other.
+async fn socket(peer: &Peer) -> Result<TcpStream, Fault> {
     let name = peer.address.as_deref().ok_or(Fault::NoAddress)?;
     let unknown = || Fault::Other(format!("the address {name} cannot be resolved"));
     let addresses: Vec<SocketAddr> = lookup_host(name).await.map_err(|_| unknown())?.collect();
+    let mut fault = unknown();
+    for address in addresses {
+        fault = match TcpStream::connect(address).await {
+            Ok(socket) => return Ok(socket),
+            Err(error) => match error.kind() {
+                ErrorKind::ConnectionRefused => Fault::NothingListens,
+                ErrorKind::TimedOut => Fault::Silent,
+                _ => Fault::Other(error.to_string()),
+            },
+        };
+    }
+    Err(fault)
+}
+
+/// Shakes hands.
+async fn shake(
+    shared: &Shared,
+    peer: &Peer,
+    socket: TcpStream,
+) -> Result<(Arc<Wire>, VecDeque<Bytes>), Fault> {
     let other = |error: rustls::Error| Fault::Other(error.to_string());
     let (config, other_key) = tls::client(shared.certified.clone(), peer.key)
         .map_err(|error| Fault::Other(error.to_string()))?;
     let server = ServerName::try_from(SERVER_NAME).map_err(|e| Fault::Other(e.to_string()))?;
     let tls = ClientConnection::new(Arc::new(config), server).map_err(other)?;
-    let mut fault = unknown();
-    for address in addresses {
-        match TcpStream::connect(address).await {
-            Ok(socket) => {
-                let opened = Wire::open(socket, tls.into(), shared.options.idle, None).await;
-                return opened.map_err(|broken| {
-                    if other_key.load(Ordering::Relaxed) {
-                        Fault::WrongKey
-                    } else {
-                        fault_of(&broken)
-                    }
-                });
-            }
-            Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
-                fault = Fault::NothingListens;
-            }
-            Err(error) if error.kind() == ErrorKind::TimedOut => fault = Fault::Silent,
-            Err(error) => fault = Fault::Other(error.to_string()),
-        }
-    }
-    Err(fault)
+    let opened = Wire::open(socket, tls.into(), shared.options.idle, None).await;
+    opened.map_err(|broken| {
+        if other_key.load(Ordering::Relaxed) { Fault::WrongKey } else { fault_of(&broken) }
+    })
 }
 
 fn fault_of(broken: &Broken) -> Fault {
