@@ -3,9 +3,13 @@
 //! - `operator`: an operator in ten lines, checked on every engine (library authors);
 //! - `benchmark`: what a protocol costs, offline and online apart, on a simulated network
 //!   (researchers);
+//! - `shamir`: a protocol of one's own, in one file: [`mod@shamir`], its laws and its figures
+//!   (researchers);
 //! - `embedded`: a joint count among three programs over QUIC, from library code (pipelines).
 //!
 //! Run one with `cargo run --release -p tacit-examples --example NAME`.
+
+pub mod shamir;
 
 /// The code on the page for researchers compiles and runs.
 #[cfg(doctest)]
