@@ -1,6 +1,6 @@
 //! [`Share`]: one party's components of a column, in memory of its own or in a frame.
 
-use std::ops::{Deref, DerefMut};
+use std::ops::{Deref, DerefMut, Range};
 
 use bytes::Bytes;
 use tacit_net::{Arena, Buffer};
@@ -33,8 +33,8 @@ impl Share {
 /// One component of a share.
 pub(crate) enum Component {
     Own(Buffer),
-    /// A whole frame that went out or came in: what a product sends is one of its components, and
-    /// what it receives another one.
+    /// Memory with other readers: a frame that went out or came in (what a product sends is one of
+    /// its components, and what it receives another one), or a column of which tiles are read.
     Frame(Bytes),
 }
 
@@ -47,6 +47,26 @@ impl Component {
         let mut copy = Arena::default().take(frame.len());
         crate::words::get(&frame, &mut copy);
         Self::Own(copy)
+    }
+
+    /// Makes its memory one that others may read as well, without a copy.
+    pub(crate) fn share(&mut self) {
+        if let Self::Own(buffer) = self {
+            let buffer = std::mem::replace(buffer, Arena::default().take(0));
+            *self = Self::Frame(buffer.freeze());
+        }
+    }
+
+    /// Some of its words, which stay where they are if it is shared and are copied if not.
+    pub(crate) fn part(&self, words: Range<usize>) -> Self {
+        match self {
+            Self::Frame(frame) => Self::Frame(frame.slice(8 * words.start..8 * words.end)),
+            Self::Own(buffer) => {
+                let mut copy = Arena::default().take(8 * words.len());
+                copy.copy_from_slice(&buffer[words]);
+                Self::Own(copy)
+            }
+        }
     }
 
     /// Whether others may read the same memory.
@@ -104,5 +124,21 @@ mod tests {
             assert_eq!(component[..], [5, 1]);
             assert_eq!(frame[0], 1);
         }
+    }
+
+    #[test]
+    fn a_part_of_a_shared_column_lies_where_the_column_lies() {
+        let mut buffer = Arena::default().take(8 * 4);
+        buffer.copy_from_slice(&[1, 2, 3, 4]);
+        let place = buffer.as_ptr();
+        let mut column = Component::Own(buffer);
+        assert_eq!(column.part(1..3)[..], [2, 3]);
+        assert_ne!(column.part(0..4).as_ptr(), place);
+        column.share();
+        let mut part = column.part(1..3);
+        assert_eq!((part.as_ptr(), &part[..]), (place.wrapping_add(1), &[2, 3][..]));
+        part[0] = 9;
+        assert_eq!((column[1], part[0]), (2, 9));
+        assert_eq!(column.part(2..2).len(), 0);
     }
 }

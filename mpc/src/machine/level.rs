@@ -74,8 +74,10 @@ impl<'a> Level<'a> {
             if task.step == 0 {
                 let pending = self.begin(ctx, task.at);
                 self.pending.insert(task.at, pending);
-                if matches!(self.circuit.instructions()[task.at].op, Op::Sort(_)) {
-                    self.begin_sort(ctx, task.at)?;
+                match self.circuit.instructions()[task.at].op {
+                    Op::Sort(_) => self.begin_sort(ctx, task.at)?,
+                    Op::Block(_) => self.begin_block(task.at),
+                    _ => {}
                 }
             }
             match schedule.blocks.get(&task.at) {
@@ -137,8 +139,9 @@ impl<'a> Level<'a> {
             Op::Block(_) | Op::Sort(_) => {
                 let pending = self.begin(ctx, at);
                 self.pending.insert(at, pending);
-                if matches!(instruction.op, Op::Sort(_)) {
-                    self.begin_sort(ctx, at)?;
+                match instruction.op {
+                    Op::Sort(_) => self.begin_sort(ctx, at)?,
+                    _ => self.begin_block(at),
                 }
                 self.local_tiles(ctx, at)?;
                 self.end(ctx, at);

@@ -63,6 +63,19 @@ impl<'a> Level<'a> {
         Ok(())
     }
 
+    /// Lets tiles read the arguments of a block where they lie.
+    pub(super) fn begin_block(&mut self, at: usize) {
+        let Some(pending) = self.pending.get_mut(&at) else { return };
+        for &id in &self.circuit.instructions()[at].args {
+            if let Slot::Share(share) = &mut self.slots[id as usize] {
+                share.0.iter_mut().for_each(Component::share);
+            }
+        }
+        for (_, share) in &mut pending.temporary {
+            share.0.iter_mut().for_each(Component::share);
+        }
+    }
+
     /// Runs all tiles of an instruction that needs no round.
     pub(super) fn local_tiles(&mut self, ctx: &mut Context, at: usize) -> Result<()> {
         let schedule = self.schedule;
@@ -118,10 +131,9 @@ impl<'a> Level<'a> {
             }
         } else {
             for (index, shape, id) in given {
-                let mut share = Self::buffers(ctx, shape);
-                for (z, x) in share.0.iter_mut().zip(&args[index].0) {
-                    z.copy_from_slice(&x[part(shape.kind, bound.start, bound.rows)]);
-                }
+                let rows = part(shape.kind, bound.start, bound.rows);
+                let share = Share(args[index].0.iter().map(|x| x.part(rows.clone())).collect());
+                ctx.pool.hold((8 * rows.len() * share.0.len()) as u64);
                 level.slots[id as usize] = Slot::Share(share);
             }
         }
