@@ -8,6 +8,9 @@
 //! rounds: those of a tile, times the number of tiles. That pays where a round costs microseconds;
 //! over a network whole columns are better. [`tile`] makes the blocks; since the result is a
 //! circuit again, its bill says what it costs, and parties that differ in it do not start.
+//!
+//! A column that is entered whole is there whole at every compute party. [`stream`] makes blocks
+//! that enter theirs tile by tile, so that what the parties hold does not grow with the rows at all.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,7 +28,9 @@ pub struct Block {
     pub outputs: Vec<Id>,
     /// What goes out of other columns, after the outputs.
     pub parts: Vec<Part>,
-    /// Rows of every column of the body; a multiple of 64.
+    /// Rows of the arguments, of the columns that it enters and of the outputs.
+    pub rows: usize,
+    /// Rows of every column of the body, those that it enters included; a multiple of 64.
     pub tile: usize,
 }
 
@@ -61,12 +66,12 @@ impl Block {
     /// What is wrong: an instruction that is not row-wise, a column of another number of rows,
     /// arguments that do not fit.
     pub(crate) fn results(&self, args: &[Shape]) -> Result<Vec<Shape>, String> {
-        let rows = args.first().ok_or("a block without arguments")?.rows;
+        let rows = self.rows;
         if args.iter().any(|shape| shape.rows != rows) {
-            return Err("the arguments of a block have different numbers of rows".into());
+            return Err(format!("an argument of a block of {rows} rows has others"));
         }
         let kinds: Vec<Kind> = args.iter().map(|shape| shape.kind).collect();
-        if check(&self.body, self.tile, &kinds)? > 0 {
+        if check(&self.body, self.tile, &kinds, true)? > 0 {
             return Err("a block opens nothing".into());
         }
         let shape = |id: Id, rows: usize| {
@@ -83,6 +88,11 @@ impl Block {
         });
         let shapes = columns.chain(parts).collect::<Option<_>>();
         shapes.ok_or_else(|| "a block has no such output".into())
+    }
+
+    /// The tiles.
+    pub(crate) fn bounds(&self) -> impl Iterator<Item = Bound> {
+        bounds(self.rows, self.tile, 0)
     }
 
     /// The columns that outlive a tile's instructions.
@@ -108,12 +118,38 @@ pub(crate) fn bounds(rows: usize, tile: usize, level: usize) -> impl Iterator<It
     (0..rows).step_by(tile).map(move |start| Bound { start, rows: tile.min(rows - start), level })
 }
 
-/// Checks the body of a block or sort whose arguments have these kinds. Returns how many columns it
-/// opens.
+/// A column that somebody enters.
+pub(crate) struct Entry {
+    pub(crate) holder: usize,
+    pub(crate) slot: usize,
+    pub(crate) shape: Shape,
+}
+
+/// What an instruction enters, whole or tile by tile.
+pub(crate) fn entries(op: &Op) -> Vec<Entry> {
+    match op {
+        &Op::Enter { holder, slot, shape } => vec![Entry { holder, slot, shape }],
+        Op::Block(block) => {
+            let inner = block.body.instructions().iter().flat_map(|i| entries(&i.op));
+            let whole =
+                |entry: Entry| Entry { shape: Shape { rows: block.rows, ..entry.shape }, ..entry };
+            inner.map(whole).collect()
+        }
+        _ => vec![],
+    }
+}
+
+/// Checks the body of a block or sort whose arguments have these kinds, and which may enter columns
+/// if it `enters`. Returns how many columns it opens.
 ///
 /// # Errors
 /// What is wrong.
-pub(crate) fn check(body: &Circuit, tile: usize, args: &[Kind]) -> Result<usize, String> {
+pub(crate) fn check(
+    body: &Circuit,
+    tile: usize,
+    args: &[Kind],
+    enters: bool,
+) -> Result<usize, String> {
     if tile == 0 || !tile.is_multiple_of(64) {
         return Err(format!("a tile of {tile} rows is not a multiple of 64"));
     }
@@ -127,6 +163,7 @@ pub(crate) fn check(body: &Circuit, tile: usize, args: &[Kind]) -> Result<usize,
                 opened += 1;
                 true
             }
+            Op::Enter { .. } => enters,
             op => is_row_wise(op) || matches!(op, Op::Constant { .. }),
         };
         if !fits {
@@ -148,6 +185,9 @@ pub(crate) fn resized(body: &Circuit, rows: usize) -> Result<Circuit> {
             Op::Argument { index, shape } => Op::Argument { index: *index, shape: at(shape) },
             Op::Constant { value, shape } => Op::Constant { value: *value, shape: at(shape) },
             Op::Random { shape } => Op::Random { shape: at(shape) },
+            Op::Enter { holder, slot, shape } => {
+                Op::Enter { holder: *holder, slot: *slot, shape: at(shape) }
+            }
             op => op.clone(),
         };
         circuit.push(op, args)?;
@@ -168,16 +208,33 @@ fn is_row_wise(op: &Op) -> bool {
 /// # Errors
 /// None for a circuit without macros: [`crate::Error::Circuit`] if an instruction does not fit.
 pub fn tile(circuit: &Circuit, tile: usize) -> Result<Circuit> {
+    cut(circuit, tile, false)
+}
+
+/// As [`tile`], and what only one block reads is entered tile by tile: no compute party ever holds
+/// more than a tile of it. Entering and computing take turns then.
+///
+/// # Errors
+/// As [`tile`].
+pub fn stream(circuit: &Circuit, tile: usize) -> Result<Circuit> {
+    cut(circuit, tile, true)
+}
+
+fn cut(circuit: &Circuit, tile: usize, stream: bool) -> Result<Circuit> {
     let tile = tile.max(1).next_multiple_of(64);
     let parts = Parts::of(circuit, tile);
+    let streamed = if stream { parts.streamed(circuit) } else { BTreeMap::new() };
     let mut out = Circuit::default();
     let mut renamed: BTreeMap<Id, Id> = BTreeMap::new();
     for stage in 0..=parts.last {
-        for (_, group) in parts.groups.range((stage, 0)..(stage + 1, 0)) {
-            emit(circuit, group, tile, &mut renamed, &mut out)?;
+        for (key, group) in parts.groups.range((stage, 0)..(stage + 1, 0)) {
+            let entered = streamed.get(key).map_or(&[][..], Vec::as_slice);
+            emit(circuit, group, entered, (key.1, tile), &mut renamed, &mut out)?;
         }
         for &at in parts.others.get(&stage).into_iter().flatten() {
             match &circuit.instructions()[at].op {
+                // It is entered by its block.
+                Op::Enter { .. } if streamed.values().flatten().any(|&other| other == at) => {}
                 // The comparisons of a sort are a block of their own.
                 Op::Sort(sort) => {
                     let op = Op::Sort(Box::new(sort.with_tile(tile.min(sort.tile))?));
@@ -249,6 +306,57 @@ impl Parts {
     }
 }
 
+impl Parts {
+    /// What each group enters tile by tile: columns that nothing else reads. The first column of a
+    /// holder that does not compute brings its keys, so that it is not streamed unless all of the
+    /// holder's columns come with it, and nothing else is waited for.
+    fn streamed(&self, circuit: &Circuit) -> BTreeMap<(usize, usize), Vec<usize>> {
+        let instructions = circuit.instructions();
+        let mut readers: BTreeMap<Id, BTreeSet<usize>> = BTreeMap::new();
+        for (at, instruction) in instructions.iter().enumerate() {
+            for &id in &instruction.args {
+                readers.entry(id).or_default().insert(at);
+            }
+        }
+        let mut of_holder: BTreeMap<usize, usize> = BTreeMap::new();
+        for entry in instructions.iter().flat_map(|i| entries(&i.op)) {
+            *of_holder.entry(entry.holder).or_default() += 1;
+        }
+        let constants = constants(circuit);
+        let mut streamed = BTreeMap::new();
+        for (&key, group) in &self.groups {
+            let members: BTreeSet<usize> = group.iter().copied().collect();
+            let made: BTreeSet<Id> = group.iter().flat_map(|&at| made(circuit, at)).collect();
+            let only = |(_, i): &(usize, &Instruction)| {
+                matches!(i.op, Op::Enter { shape, .. } if shape.rows == key.1)
+                    && readers.get(&i.first).is_some_and(|of| of.is_subset(&members))
+            };
+            let mut entered: Vec<(usize, usize, usize)> = instructions
+                .iter()
+                .enumerate()
+                .filter(only)
+                .filter_map(|(at, i)| match i.op {
+                    Op::Enter { holder, slot, .. } => Some((holder, slot, at)),
+                    _ => None,
+                })
+                .collect();
+            entered.sort_unstable();
+            let ids: BTreeSet<Id> = entered.iter().map(|e| instructions[e.2].first).collect();
+            let mut needs = group.iter().flat_map(|&at| &instructions[at].args);
+            let alone =
+                needs.all(|id| ids.contains(id) || made.contains(id) || constants.contains_key(id));
+            let mut with: BTreeMap<usize, usize> = BTreeMap::new();
+            for &(holder, ..) in &entered {
+                *with.entry(holder).or_default() += 1;
+            }
+            let all = |holder: usize| alone && with.get(&holder) == of_holder.get(&holder);
+            entered.retain(|&(holder, slot, _)| slot > 0 || all(holder));
+            streamed.insert(key, entered.into_iter().map(|e| e.2).collect());
+        }
+        streamed
+    }
+}
+
 /// Columns that an instruction makes.
 fn made(circuit: &Circuit, at: usize) -> std::ops::Range<Id> {
     let instructions = circuit.instructions();
@@ -284,7 +392,8 @@ fn put(
 fn emit(
     circuit: &Circuit,
     group: &[usize],
-    tile: usize,
+    entered: &[usize],
+    (rows, tile): (usize, usize),
     renamed: &mut BTreeMap<Id, Id>,
     out: &mut Circuit,
 ) -> Result<()> {
@@ -294,6 +403,13 @@ fn emit(
     let mut body = Circuit::default();
     let mut inner: BTreeMap<Id, Id> = BTreeMap::new();
     let mut args: Vec<Id> = Vec::new();
+    for &at in entered {
+        if let Op::Enter { holder, slot, shape } = instructions[at].op {
+            let shape = Shape { rows: tile, ..shape };
+            let id = body.push(Op::Enter { holder, slot, shape }, &[])?.start;
+            inner.insert(instructions[at].first, id);
+        }
+    }
     let needs = group.iter().flat_map(|&at| &instructions[at].args);
     let constants: BTreeMap<Id, u64> = constants(circuit);
     for &id in needs {
@@ -309,7 +425,7 @@ fn emit(
         };
         inner.insert(id, body.push(op, &[])?.start);
     }
-    if args.is_empty() || !group.iter().any(interactive) {
+    if entered.is_empty() && (args.is_empty() || !group.iter().any(interactive)) {
         for &at in group {
             copy(circuit, at, renamed, out)?;
         }
@@ -343,7 +459,8 @@ fn emit(
         parts.push(part);
         kept.push(instruction.first);
     }
-    let results = out.push(Op::Block(Box::new(Block { body, outputs, parts, tile })), &args)?;
+    let results =
+        out.push(Op::Block(Box::new(Block { body, outputs, parts, rows, tile })), &args)?;
     renamed.extend(kept.into_iter().zip(results));
     Ok(())
 }
@@ -407,8 +524,13 @@ mod tests {
         };
         let good = body(Op::Mul, &[0, 0]);
         let block = |body: &Circuit, outputs: &[Id], tile| {
-            let block =
-                Block { body: body.clone(), outputs: outputs.to_vec(), parts: vec![], tile };
+            let block = Block {
+                body: body.clone(),
+                outputs: outputs.to_vec(),
+                parts: vec![],
+                rows: 100,
+                tile,
+            };
             let mut b = Builder::new();
             let x: Bit = b.enter(0, 100);
             let mut circuit = b.finish();
@@ -424,7 +546,6 @@ mod tests {
             (&body(Op::Gather { index: vec![0; 64] }, &[0]), &[], 64),
             (&body(Op::Reveal { to: 0, name: String::new() }, &[0]), &[], 64),
             (&body(argument(1), &[]), &[], 64),
-            (&body(Op::Enter { holder: 0, slot: 0, shape }, &[]), &[], 64),
             (&body(Op::Constant { value: 1, shape: Shape { rows: 3, ..shape } }, &[]), &[], 64),
         ] {
             let error = block(body, outputs, tile).unwrap_err();

@@ -97,6 +97,13 @@ impl Column {
         (0..self.rows()).map(|row| self.row(row)).collect()
     }
 
+    /// Rows `start .. start + rows`; `start` is a multiple of 64.
+    pub(crate) fn part(&self, start: usize, rows: usize) -> Self {
+        let shape = Shape { rows, ..self.shape() };
+        let first = Shape { rows: start, ..shape }.words();
+        Self::from_words(shape, self.words()[first..first + shape.words()].to_vec())
+    }
+
     /// Refuses a column that is not of shape `due`, or not of the field though it says so.
     pub(crate) fn check(&self, holder: usize, slot: usize, due: Shape) -> Result<()> {
         let got = self.shape();

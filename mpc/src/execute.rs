@@ -8,11 +8,11 @@
 use tacit_net::Link;
 
 use crate::{
-    Circuit, Column, Error, Instruction, Op, Result, Roster, Schedule, Shape, bill,
+    Circuit, Column, Error, Instruction, Op, Result, Roster, Schedule, Shape, Task, bill, block,
     engine::{Client, Inbox, Job, Outbox, Protocol, Scheme},
     machine::Machine,
     pool::Pool,
-    schedule,
+    schedule::{self, Tiles},
 };
 
 /// A network round that is about to begin at this party.
@@ -120,16 +120,13 @@ fn attempt(
 /// The columns must be exactly those that the circuit asks of this party.
 fn check_inputs(circuit: &Circuit, me: usize, inputs: &[Column]) -> Result<()> {
     let mut count = 0;
-    for instruction in circuit.instructions() {
-        if let Op::Enter { holder, slot, shape } = &instruction.op
-            && *holder == me
-        {
-            count += 1;
-            let column = inputs
-                .get(*slot)
-                .ok_or_else(|| Error::Input(format!("column {slot} of party {me} is missing")))?;
-            column.check(me, *slot, *shape)?;
-        }
+    let entries = circuit.instructions().iter().flat_map(|i| block::entries(&i.op));
+    for block::Entry { slot, shape, .. } in entries.filter(|entry| entry.holder == me) {
+        count += 1;
+        let column = inputs
+            .get(slot)
+            .ok_or_else(|| Error::Input(format!("column {slot} of party {me} is missing")))?;
+        column.check(me, slot, shape)?;
     }
     if inputs.len() > count {
         return Err(Error::Input(format!(
@@ -224,6 +221,10 @@ fn attend(
                 job.input = inputs.get(*slot);
                 client.enter(&mut job, &mut out)?;
             }
+            if let Some(tiles) = schedule.blocks.get(&task.at) {
+                let masks = schedule.masks[task.at];
+                enter_tile(tiles, task, masks, rounds.me, inputs, &mut *client, &mut out)?;
+            }
         }
         let inbox = rounds.exchange(number, out)?;
         for task in &layer.tasks {
@@ -235,6 +236,32 @@ fn attend(
         }
     }
     Ok(opened)
+}
+
+/// Enters what a tile asks of this party in one of its rounds.
+fn enter_tile(
+    tiles: &Tiles,
+    task: &Task,
+    masks: u64,
+    me: usize,
+    inputs: &[Column],
+    client: &mut dyn Client,
+    out: &mut Outbox,
+) -> Result<()> {
+    let (tile, step) = (task.step / tiles.depth, task.step % tiles.depth);
+    let (bound, body) = (tiles.bounds[tile], tiles.body(tile));
+    for task in &body.schedule.layers[step].tasks {
+        let mut job = idle(&body.circuit, &body.schedule, task.at, task.step);
+        if let Op::Enter { holder, slot, .. } = job.op
+            && *holder == me
+        {
+            let rows = inputs.get(*slot).map(|column| column.part(bound.start, bound.rows));
+            job.input = rows.as_ref();
+            job.masks += masks + tile as u64 * tiles.masks;
+            client.enter(&mut job, out)?;
+        }
+    }
+    Ok(())
 }
 
 /// Shape that a job works on.

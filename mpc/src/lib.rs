@@ -64,7 +64,7 @@ mod transpose;
 mod words;
 
 pub use bill::{Bill, PartyCost, bill};
-pub use block::{Block, Part, tile};
+pub use block::{Block, Part, stream, tile};
 pub use builder::{Builder, Circuit, Permutation};
 pub use circuit::{Bit, Field, Handle, Id, Instruction, Kind, Num, Op, Shape};
 pub use column::Column;

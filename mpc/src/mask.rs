@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 use tacit_net::Seed;
 use zeroize::Zeroizing;
 
-use crate::{Circuit, Instruction, Kind, Op, Shape, block, field};
+use crate::{Circuit, Instruction, Kind, Op, Shape, field};
 
 /// Blocks encrypted at a time: 4 kB, which hides what a call costs (the vector unit spreads the
 /// round keys anew in each) and is cheap to clear for a short column.
@@ -31,10 +31,7 @@ pub(crate) fn blocks(circuit: &Circuit, instruction: &Instruction) -> u64 {
         Op::Enter { .. } | Op::Random { .. } | Op::Mul => column(instruction.first),
         Op::Addend { width, .. } => column(instruction.first) * *width as u64,
         Op::Reveal { .. } => column(instruction.args[0]),
-        Op::Block(block) => {
-            let rows = circuit.shape(instruction.args[0]).rows;
-            per_tile(&block.body) * block::bounds(rows, block.tile, 0).count() as u64
-        }
+        Op::Block(block) => per_tile(&block.body) * block.bounds().count() as u64,
         Op::Sort(sort) => {
             let rows = circuit.shape(instruction.args[0]).rows;
             per_tile(&sort.less) * sort.bounds(rows).len() as u64

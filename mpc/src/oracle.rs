@@ -86,8 +86,8 @@ fn walk(
             Op::Sort(sort) => sorted(&args, sort.width),
             Op::RowNumber { rows, width } => planes(&(0..*rows as u64).collect::<Vec<_>>(), *width),
             Op::Block(block) => {
-                let body = block::resized(&block.body, args[0].rows())?;
-                let (_, mut columns) = walk(&body, &BTreeMap::new(), &args, &block.kept())?;
+                let body = block::resized(&block.body, block.rows)?;
+                let (_, mut columns) = walk(&body, inputs, &args, &block.kept())?;
                 for (part, column) in block.parts.iter().zip(&mut columns[block.outputs.len()..]) {
                     let kind = column.shape().kind;
                     let (rows, words) = match *part {

@@ -8,7 +8,7 @@
 //!
 //! A column is freed after its last use in this order; a constant is never stored at all.
 
-use std::collections::{BTreeMap, btree_map::Entry};
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 use crate::{
     Circuit, Error, Id, Kind, Op, Result, Roster, Shape,
@@ -145,7 +145,7 @@ fn draft(
     let mut layers: Vec<Layer> = Vec::new();
     // Rounds after which a column is there.
     let mut ready = vec![0; circuit.shapes().len()];
-    let mut slots: BTreeMap<usize, usize> = BTreeMap::new();
+    let mut slots: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
     let mut masks = 0;
     let mut price = Price::default();
     let mut reveals = Vec::new();
@@ -153,17 +153,20 @@ fn draft(
     let mut ahead = Ahead::new();
 
     for (at, instruction) in instructions.iter().enumerate() {
-        check(at, &instruction.op, roster, &mut slots)?;
+        check(at, &instruction.op, roster)?;
+        for entry in block::entries(&instruction.op) {
+            schedule.demand.holders.insert(entry.holder);
+            // A block's are counted where the block is.
+            if outputs.is_none() {
+                enter(at, &entry, roster, &mut slots)?;
+            }
+        }
         price.reset();
         schedule.masks.push(masks);
         match &instruction.op {
             Op::Block(_) | Op::Sort(_) => {
                 let (body, kept, bounds) = match &instruction.op {
-                    Op::Block(block) => {
-                        let rows = circuit.shape(instruction.args[0]).rows;
-                        let bounds = block::bounds(rows, block.tile, 0).collect();
-                        (&block.body, block.kept(), bounds)
-                    }
+                    Op::Block(block) => (&block.body, block.kept(), block.bounds().collect()),
                     Op::Sort(sort) => {
                         let rows = circuit.shape(instruction.args[0]).rows;
                         (&sort.less, vec![], sort.bounds(rows))
@@ -186,15 +189,9 @@ fn draft(
             Op::Argument { .. } => {}
             _ => scheme.price(circuit, at, &mut price)?,
         }
-        match &instruction.op {
-            Op::Enter { holder, .. } => {
-                schedule.demand.holders.insert(*holder);
-            }
-            Op::Mul => schedule
-                .demand
-                .products
-                .push(Product { shape: circuit.shape(instruction.first), masks }),
-            _ => {}
+        if matches!(instruction.op, Op::Mul) {
+            let shape = circuit.shape(instruction.first);
+            schedule.demand.products.push(Product { shape, masks });
         }
         masks += mask::blocks(circuit, instruction);
         schedule.triples += price.triples;
@@ -226,6 +223,12 @@ fn draft(
         ready[results(circuit, at)].fill(there);
     }
 
+    for (holder, slots) in slots {
+        if slots.iter().copied().ne(0..slots.len()) {
+            let what = format!("party {holder} enters columns {slots:?}: some are left out");
+            return Err(Error::Circuit { at: instructions.len(), what });
+        }
+    }
     open_last(&mut layers, &reveals, &reveal_wires);
     schedule.layers = layers;
     bury(circuit, &mut schedule, outputs.unwrap_or_default());
@@ -331,24 +334,33 @@ fn bury(circuit: &Circuit, schedule: &mut Schedule, outputs: &[Id]) {
 }
 
 /// What a circuit must be beyond what its construction checks.
-fn check(at: usize, op: &Op, roster: &Roster, slots: &mut BTreeMap<usize, usize>) -> Result<()> {
-    let wrong = |what: String| Err(Error::Circuit { at, what });
+fn check(at: usize, op: &Op, roster: &Roster) -> Result<()> {
     match op {
-        Op::Enter { holder, slot, .. } => {
-            let next = slots.entry(*holder).or_default();
-            if *holder >= roster.parties {
-                return wrong(format!("there is no party {holder} to enter a column"));
-            }
-            if std::mem::replace(next, *next + 1) != *slot {
-                return wrong(format!("slot {slot} of party {holder} is out of order"));
-            }
-            Ok(())
-        }
         Op::Reveal { to, .. } if *to >= roster.parties => {
-            wrong(format!("there is no party {to} to open to"))
+            Err(Error::Circuit { at, what: format!("there is no party {to} to open to") })
         }
         _ => Ok(()),
     }
+}
+
+/// Notes that a column is entered, which must be once, and a holder's first column first: its keys
+/// may come with that.
+fn enter(
+    at: usize,
+    entry: &block::Entry,
+    roster: &Roster,
+    slots: &mut BTreeMap<usize, BTreeSet<usize>>,
+) -> Result<()> {
+    let block::Entry { holder, slot, .. } = *entry;
+    let wrong = |what: String| Err(Error::Circuit { at, what });
+    if holder >= roster.parties {
+        return wrong(format!("there is no party {holder} to enter a column"));
+    }
+    let entered = slots.entry(holder).or_default();
+    if (slot > 0 && entered.is_empty()) || !entered.insert(slot) {
+        return wrong(format!("slot {slot} of party {holder} is out of order"));
+    }
+    Ok(())
 }
 
 /// Whether the executor makes a constant argument of this instruction into a column.

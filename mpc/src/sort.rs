@@ -50,7 +50,7 @@ impl Sort {
             return Err("a sort of elements of the field".into());
         }
         let kinds = vec![Kind::Bit; 2 * self.width];
-        let opened = block::check(&self.less, self.tile, &kinds)?;
+        let opened = block::check(&self.less, self.tile, &kinds, false)?;
         let mut arguments = std::collections::BTreeSet::new();
         for instruction in self.less.instructions() {
             if let Op::Argument { index, .. } = instruction.op

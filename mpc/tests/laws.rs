@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use tacit_mpc::{
-    Bit, Builder, Circuit, Column, EngineKind, Num, Op, clear,
+    Bit, Builder, Circuit, Column, EngineKind, Num, Op, bill, clear, stream,
     testing::{Inputs, Session, assert_laws, session, world},
     tile,
 };
@@ -191,6 +191,25 @@ proptest! {
     }
 
     #[test]
+    fn columns_that_are_entered_tile_by_tile_open_the_same(
+        (engine, sites, compute) in setting(),
+        rows in rows(),
+        tile_rows in prop_oneof![Just(64), Just(128), Just(192)],
+        dice in prop::collection::vec(any::<u32>(), 100),
+        seed in any::<u64>(),
+    ) {
+        let (circuit, session, inputs) = random_circuit(engine, sites, compute, rows, &dice);
+        let streamed = stream(&circuit, tile_rows).unwrap();
+        let opened = assert_laws(&streamed, engine, &session.roster, &inputs, seed);
+        let due = clear(&circuit, &inputs).unwrap();
+        for (got, due) in opened.iter().zip(&due) {
+            prop_assert_eq!((got.0, &got.1), (due.0, &due.1));
+            prop_assert_eq!(got.2.to_numbers(), due.2.to_numbers());
+        }
+        prop_assert_eq!(opened.len(), due.len());
+    }
+
+    #[test]
     fn a_transcript_does_not_depend_on_the_inputs(
         (engine, sites, compute) in setting(),
         rows in 0..130_usize,
@@ -209,4 +228,69 @@ proptest! {
         prop_assert_eq!(a.steps, b.steps);
         prop_assert_eq!(a.peaks, b.peaks);
     }
+}
+
+/// `x y + x` of two columns of the analyst, summed; both columns are read by one block alone.
+fn summed(session: &Session, rows: usize) -> Circuit {
+    let mut b = Builder::new();
+    let (x, y): (Num, Num) = (b.enter(session.analyst, rows), b.enter(session.analyst, rows));
+    let product = b.mul(x, y);
+    let both = b.add(product, x);
+    let sum = b.sum(both);
+    b.reveal(sum, session.analyst, "sum");
+    b.finish()
+}
+
+#[test]
+fn memory_does_not_grow_with_the_rows_of_what_is_entered_tile_by_tile() {
+    for (engine, sites, compute) in [
+        (EngineKind::Clear, 3, 3),
+        (EngineKind::Rep3, 3, 3),
+        // The bytes that a dealer sends ahead are there from the start.
+        (EngineKind::Additive, 3, 3),
+    ] {
+        let session = session(engine, sites, compute);
+        let peak = |rows: usize, streamed: bool| {
+            let mut circuit = summed(&session, rows);
+            if streamed {
+                circuit = stream(&circuit, 64).unwrap();
+            }
+            bill(&circuit, engine, &session.roster).unwrap().peak_bytes
+        };
+        let dealt = if engine == EngineKind::Additive { 8 * (100_000 - 1000) } else { 0 };
+        assert!(peak(100_000, true) <= peak(1000, true) + dealt, "{engine}");
+        assert!(peak(100_000, true) < peak(100_000, false) / 2, "{engine}");
+        let rows = 1000;
+        let columns = [3, 5].map(|by| Column::Num((0..rows as u64).map(|i| i * by).collect()));
+        let inputs: Inputs = BTreeMap::from([(session.analyst, columns.to_vec())]);
+        let circuit = stream(&summed(&session, rows), 64).unwrap();
+        let opened = assert_laws(&circuit, engine, &session.roster, &inputs, 1);
+        let due: u64 = (0..1000).map(|i| 3 * i * 5 * i + 3 * i).sum();
+        assert_eq!(opened[0].2.to_numbers(), [due], "{engine}");
+    }
+}
+
+#[test]
+fn a_holders_first_column_is_streamed_only_if_its_keys_come_in_time() {
+    let session = session(EngineKind::Rep3, 3, 3);
+    let (me, rows) = (session.analyst, 200);
+    // The second column is needed whole, so that the first one must not wait for its block.
+    let mut b = Builder::new();
+    let (x, y, z): (Num, Num, Num) = (b.enter(me, rows), b.enter(me, rows), b.enter(me, rows));
+    let turned = b.gather(y, (0..rows as u32).rev().collect());
+    let product = b.mul(x, turned);
+    let product = b.mul(product, z);
+    let sum = b.sum(product);
+    b.reveal(sum, me, "sum");
+    let circuit = stream(&b.finish(), 64).unwrap();
+    let whole = circuit.instructions().iter().filter_map(|i| match i.op {
+        Op::Enter { slot, .. } => Some(slot),
+        _ => None,
+    });
+    assert_eq!(whole.collect::<Vec<_>>(), [0, 1]);
+    let column = Column::Num((0..rows as u64).collect());
+    let inputs: Inputs = BTreeMap::from([(me, vec![column; 3])]);
+    let opened = assert_laws(&circuit, EngineKind::Rep3, &session.roster, &inputs, 1);
+    let due: u64 = (0..200).map(|i| i * (199 - i) * i).sum();
+    assert_eq!(opened[0].2.to_numbers(), [due]);
 }

@@ -34,6 +34,8 @@ struct Slot<T> {
 #[derive(Debug)]
 struct State<T> {
     slots: Vec<Slot<T>>,
+    /// Senders that wait for room.
+    waiting: usize,
     /// Awaited peers whose frame is not in.
     missing: usize,
     /// What ended the session.
@@ -93,6 +95,8 @@ impl<T> State<T> {
 struct Shared<T> {
     state: Mutex<State<T>>,
     ready: Condvar,
+    /// For senders that wait for room.
+    room: Condvar,
 }
 
 impl<T> Shared<T> {
@@ -112,6 +116,21 @@ impl<T> Clone for Inbox<T> {
 }
 
 impl<T> Inbox<T> {
+    /// Whether fewer than `limit` frames of `from` lie here, after waiting for that for up to
+    /// `time`. An end that is gone has room.
+    pub(crate) fn has_room(&self, from: usize, limit: usize, time: Duration) -> bool {
+        let mut state = self.0.lock();
+        let full = |state: &mut State<T>| !state.closed && state.slots[from].frames.len() >= limit;
+        if !full(&mut state) {
+            return true;
+        }
+        state.waiting += 1;
+        let waited = self.0.room.wait_timeout_while(state, time, full);
+        let mut state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        state.waiting -= 1;
+        !full(&mut state)
+    }
+
     pub(crate) fn post(&self, from: usize, packet: Packet<T>) {
         let mut guard = self.0.lock();
         let state = &mut *guard;
@@ -159,8 +178,10 @@ impl<T> Mailbox<T> {
     pub(crate) fn new(parties: usize) -> (Inbox<T>, Self) {
         let slot = |_| Slot { frames: VecDeque::new(), gone: None, awaited: false };
         let slots = (0..parties).map(slot).collect();
-        let state = State { slots, missing: 0, verdict: None, waker: None, closed: false };
-        let shared = Arc::new(Shared { state: Mutex::new(state), ready: Condvar::new() });
+        let state =
+            State { slots, waiting: 0, missing: 0, verdict: None, waker: None, closed: false };
+        let [ready, room] = [(); 2].map(|()| Condvar::new());
+        let shared = Arc::new(Shared { state: Mutex::new(state), ready, room });
         (Inbox(shared.clone()), Self(shared))
     }
 
@@ -187,7 +208,11 @@ impl<T> Mailbox<T> {
             let waited = self.0.ready.wait_timeout(state, left);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         };
-        state.collect(peers, outcome)
+        let taken = state.collect(peers, outcome);
+        if state.waiting > 0 {
+            self.0.room.notify_all();
+        }
+        taken
     }
 
     /// As [`Mailbox::take`], without blocking: `waker` is woken when there is an outcome. `over` is
@@ -219,6 +244,7 @@ impl<T> Drop for Mailbox<T> {
         let mut state = self.0.lock();
         state.closed = true;
         state.slots.iter_mut().for_each(|slot| slot.frames.clear());
+        self.0.room.notify_all();
     }
 }
 
@@ -284,6 +310,27 @@ mod tests {
         assert!(mailbox.poll_take([1].into_iter(), None, &waker).is_pending());
         inbox.post(2, Packet::Abort { culprit: None, reason: "a".into() });
         assert_eq!(woken(), 4);
+    }
+
+    #[test]
+    fn a_sender_waits_for_room_until_a_frame_is_taken_or_nobody_will() {
+        let (inbox, mut mailbox) = Mailbox::new(1);
+        inbox.post(0, Packet::Data(1));
+        assert!(inbox.has_room(0, 2, SOON));
+        inbox.post(0, Packet::Data(2));
+        assert!(!inbox.has_room(0, 2, SOON));
+        let long = Duration::from_mins(1);
+        std::thread::scope(|scope| {
+            let waits = scope.spawn(|| inbox.has_room(0, 2, long));
+            mailbox.take([0].into_iter(), SOON).unwrap();
+            assert!(waits.join().unwrap());
+        });
+        inbox.post(0, Packet::Data(3));
+        std::thread::scope(|scope| {
+            let waits = scope.spawn(|| inbox.has_room(0, 2, long));
+            drop(mailbox);
+            assert!(waits.join().unwrap());
+        });
     }
 
     #[test]

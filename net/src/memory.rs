@@ -1,7 +1,7 @@
 //! A full mesh in one process: every party owns one inbox, and everybody else can post into it.
 //! Frames are moved, never copied.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
@@ -12,6 +12,13 @@ use crate::{Arena, Error, Frames, Link, Result, Round, Seed};
 
 /// How long [`Memory`] waits for a frame unless told otherwise.
 pub const DEADLINE: Duration = Duration::from_secs(10);
+
+/// Frames that may lie at a party from another one before that has to wait: one that only sends must
+/// not fill the memory of those who compute.
+const AHEAD: usize = 64;
+
+/// How often a party that waits for room looks whether the session is over.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// When a frame's first and last bit left the sender, on the virtual clock, in nanoseconds. Zero
 /// on a link without a clock.
@@ -69,16 +76,33 @@ impl Memory {
             return Err(Error::Closed);
         }
         check_round(&round, self.me, self.parties())?;
-        for (to, frame) in round.send {
-            // A peer that is gone is noticed where its frame is missed.
-            self.outboxes[to].post(self.me, Packet::Data((frame, stamp)));
-        }
-        let result = self.collect(&round.expect);
+        let result = self.post(round.send, stamp).and_then(|()| self.collect(&round.expect));
         if let Err(error) = &result {
             let (culprit, reason) = error.verdict();
             self.abort(culprit, &reason);
         }
         result
+    }
+
+    fn post(&self, frames: Vec<(usize, Bytes)>, stamp: Stamp) -> Result<()> {
+        for (to, frame) in frames {
+            self.await_room(to)?;
+            // A peer that is gone is noticed where its frame is missed.
+            self.outboxes[to].post(self.me, Packet::Data((frame, stamp)));
+        }
+        Ok(())
+    }
+
+    /// Waits until what `to` has not taken yet is not too much.
+    fn await_room(&self, to: usize) -> Result<()> {
+        let start = Instant::now();
+        while !self.outboxes[to].has_room(self.me, AHEAD, LOOK) {
+            self.mailbox.verdict()?;
+            if start.elapsed() > self.deadline {
+                return Err(Error::Deadline { peer: to, seconds: self.deadline.as_secs() });
+            }
+        }
+        Ok(())
     }
 
     fn collect(&mut self, expect: &[(usize, usize)]) -> Result<Vec<(Bytes, Stamp)>> {
@@ -226,6 +250,23 @@ mod tests {
             .unwrap();
         let error = zero.exchange(Round { send: vec![], expect: vec![(1, 4)] }).unwrap_err();
         assert!(matches!(error, Error::Frame { peer: 1, .. }), "{error}");
+    }
+
+    #[test]
+    fn a_party_that_only_sends_waits_for_those_who_receive() {
+        let mut mesh = mesh(2, [0; 32]);
+        let (one, mut zero) = (mesh.pop().unwrap(), mesh.pop().unwrap());
+        let mut one = one.with_deadline(Duration::from_millis(60));
+        let mut send = || one.exchange(Round { send: vec![(0, Bytes::new())], expect: vec![] });
+        for _ in 0..AHEAD {
+            send().unwrap();
+        }
+        let take = |zero: &mut Memory| zero.exchange(Round { send: vec![], expect: vec![(1, 0)] });
+        take(&mut zero).unwrap();
+        send().unwrap();
+        let error = send().unwrap_err();
+        assert!(matches!(error, Error::Deadline { peer: 0, .. }), "{error}");
+        assert!(matches!(take(&mut zero), Err(Error::Aborted { by: 1, culprit: Some(0), .. })));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use tacit_mpc::{
-    Bill, Circuit, Column, EngineKind, PartyCost, Roster, Schedule, bill, schedule,
+    Bill, Circuit, Column, EngineKind, PartyCost, Roster, Schedule, bill, schedule, stream,
     testing::{self, Session},
     tile,
 };
@@ -20,6 +20,12 @@ use crate::{
 
 /// What is opened: names and columns, in the order of the circuit.
 type Opened = [(String, Column)];
+
+/// Words beyond which columns are entered tile by tile.
+const LONG: usize = 1 << 25;
+
+/// Rows of a tile of such columns over a network.
+const LONG_TILE: usize = 1 << 22;
 
 /// How long a party may wait for another that computes.
 const PATIENCE: Duration = Duration::from_mins(5);
@@ -61,15 +67,26 @@ impl Setting {
         self.bill(&session).map(|_| ())
     }
 
-    /// Rows at a time: where rounds cost next to nothing, what fits in a cache.
+    /// Rows at a time: where rounds cost next to nothing, what fits in a cache; elsewhere so many
+    /// that rounds cost little beside bytes, if columns are too long to be held whole.
     fn tile(&self) -> Option<usize> {
-        (self.link == LinkKind::Memory && self.n > self.work.tile()).then(|| self.work.tile())
+        let rows = match self.link {
+            LinkKind::Memory => self.work.tile(),
+            _ if self.streams() => LONG_TILE,
+            _ => return None,
+        };
+        (self.n > rows).then_some(rows)
+    }
+
+    /// Whether columns are so long that nobody shall hold them whole.
+    fn streams(&self) -> bool {
+        self.work.longest(self.n) > LONG
     }
 
     fn bill(&self, session: &Session) -> Result<(Circuit, Bill)> {
         let mut circuit = self.work.circuit(self.n, self.engine, self.parties, session.analyst)?;
         if let Some(rows) = self.tile() {
-            circuit = tile(&circuit, rows)?;
+            circuit = if self.streams() { stream(&circuit, rows) } else { tile(&circuit, rows) }?;
         }
         let bill = bill(&circuit, self.engine, &session.roster)?;
         self.fits(&bill, self.parties, machine::available_memory())?;
@@ -146,6 +163,7 @@ impl Setting {
     /// inputs with what is sent of them.
     pub(crate) fn fits(&self, bill: &Bill, here: usize, available: Option<u64>) -> Result<()> {
         let inputs = 3 * bill.parties.iter().map(|party| party.sent).max().unwrap_or(0);
+        // Three times are what the holder has, what plain Rust computes, and what is under way.
         let needed = bill.peak_bytes * here as u64 + inputs;
         match available {
             Some(available) if needed > available => Err(Error::Memory {
@@ -220,6 +238,7 @@ impl Setting {
             online,
             opening_rounds,
             tile_rows: self.tile().map(|rows| rows as u64),
+            streamed: self.tile().is_some() && self.streams(),
             whole_rounds,
             peak_bytes: Peak { billed: bill.peak_bytes, measured: measured.unwrap_or(0) },
             references: references.list(),
@@ -274,6 +293,8 @@ fn security(engine: EngineKind, of: u64) -> (Adversary, SecurityBits) {
 
 #[cfg(test)]
 mod tests {
+    use tacit_mpc::Op;
+
     use super::*;
     use crate::{Task, compare, csv, html, markdown, record::LinkRecord};
 
@@ -356,6 +377,21 @@ mod tests {
             assert_eq!(record.online.rounds, memory.online.rounds);
             assert!(record.limit.unwrap().of.contains(of));
         }
+    }
+
+    #[test]
+    fn columns_too_long_to_be_held_are_streamed_over_every_link() {
+        for link in ["memory", "quic", "wan"] {
+            let long = setting("mul", EngineKind::Rep3, link, 2 * LONG);
+            let session = testing::session(EngineKind::Rep3, 3, 3);
+            let (circuit, bill) = long.bill(&session).unwrap();
+            let whole = circuit.instructions().iter().filter(|i| matches!(i.op, Op::Enter { .. }));
+            assert_eq!(whole.count(), 0, "{link}");
+            let longer = setting("mul", EngineKind::Rep3, link, 2 * LONG + long.tile().unwrap());
+            assert_eq!(longer.bill(&session).unwrap().1.peak_bytes, bill.peak_bytes, "{link}");
+        }
+        // As many rows of bits take far less.
+        assert!(!setting("and", EngineKind::Rep3, "memory", 2 * LONG).streams());
     }
 
     #[test]

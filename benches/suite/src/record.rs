@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Error, Result};
 
 /// Version of the layout.
-pub const SCHEMA: u32 = 3;
+pub const SCHEMA: u32 = 4;
 
 /// One measurement.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -51,6 +51,8 @@ pub struct Record {
     pub opening_rounds: u64,
     /// Rows that were worked on at a time; none if columns were whole.
     pub tile_rows: Option<u64>,
+    /// Whether columns were entered tile by tile too, and no party held them whole.
+    pub streamed: bool,
     /// Online rounds without openings if columns are whole, as over a network.
     pub whole_rounds: u64,
     /// Bytes of columns and frames alive at once at one compute party.

@@ -188,6 +188,11 @@ impl Task {
         })
     }
 
+    /// Whether columns of numbers are entered.
+    pub(crate) fn takes_numbers(&self) -> bool {
+        self.inputs(1, 0).iter().any(|column| matches!(column, Column::Num(_)))
+    }
+
     /// Rows at a time that fit in a cache with all that is alive.
     pub(crate) fn tile(&self) -> usize {
         match self.kind {

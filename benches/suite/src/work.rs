@@ -111,6 +111,14 @@ impl Work {
         }
     }
 
+    /// Words of the longest of the columns that are entered for `n` rows.
+    pub(crate) fn longest(&self, n: usize) -> usize {
+        match self {
+            Self::Task(task) if task.takes_numbers() => n,
+            _ => n.div_ceil(64),
+        }
+    }
+
     /// Rows at a time that fit in a cache with all that is alive.
     pub(crate) fn tile(&self) -> usize {
         match self {

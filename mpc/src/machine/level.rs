@@ -44,6 +44,8 @@ pub(super) struct Level<'a> {
     pub(super) schedule: &'a Schedule,
     /// First counter block of its masks.
     pub(super) masks: u64,
+    /// First row of the tile, if it is one: what it enters is a part of what is given.
+    pub(super) start: Option<usize>,
     pub(super) slots: Vec<Slot>,
     pub(super) pending: BTreeMap<usize, Pending<'a>>,
     /// What was opened to all compute parties.
@@ -51,11 +53,17 @@ pub(super) struct Level<'a> {
 }
 
 impl<'a> Level<'a> {
-    pub(super) fn new(circuit: &'a Circuit, schedule: &'a Schedule, masks: u64) -> Self {
+    pub(super) fn new(
+        circuit: &'a Circuit,
+        schedule: &'a Schedule,
+        masks: u64,
+        start: Option<usize>,
+    ) -> Self {
         Self {
             circuit,
             schedule,
             masks,
+            start,
             slots: circuit.shapes().iter().map(|_| Slot::Empty).collect(),
             pending: BTreeMap::new(),
             opened: Vec::new(),
@@ -241,6 +249,7 @@ impl<'a> Level<'a> {
         }
         if let Op::Enter { holder, slot, .. } = &self.circuit.instructions()[at].op
             && *holder == ctx.me
+            && self.start.is_none()
             && let Some(column) = ctx.inputs.get_mut(*slot)
         {
             // It is shared now: what the caller gave is wiped.
@@ -262,10 +271,14 @@ impl<'a> Level<'a> {
         let pending = self.pending.get_mut(&at).ok_or_else(|| missing(at))?;
         let args = arguments(&self.slots, &pending.temporary, &instruction.args)
             .ok_or_else(|| missing(at))?;
-        let input = match &instruction.op {
+        let whole = match &instruction.op {
             Op::Enter { holder, slot, .. } if *holder == ctx.me => ctx.inputs.get(*slot),
             _ => None,
         };
+        let part = whole
+            .zip(self.start)
+            .map(|(column, start)| column.part(start, circuit.shape(instruction.first).rows));
+        let input = part.as_ref().or(whole);
         let shapes: Vec<Shape> = match instruction.op {
             Op::Shuffle { .. } => instruction.args.iter().map(|&id| circuit.shape(id)).collect(),
             _ => Vec::new(),

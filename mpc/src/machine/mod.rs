@@ -56,7 +56,7 @@ impl<'a> Machine<'a> {
             frames: FrameLengths::default(),
             moved: 0,
         };
-        Self { level: Level::new(circuit, schedule, 0), context }
+        Self { level: Level::new(circuit, schedule, 0, None), context }
     }
 
     /// Settles deferred checks before anything is opened.

@@ -107,7 +107,7 @@ impl<'a> Level<'a> {
         let body = tiles.body(tile);
         let bound = tiles.bounds[tile];
         let masks = self.masks + self.schedule.masks[at] + tile as u64 * tiles.masks;
-        let mut level = Level::new(&body.circuit, &body.schedule, masks);
+        let mut level = Level::new(&body.circuit, &body.schedule, masks, Some(bound.start));
         let pending = self.pending.get_mut(&at).ok_or_else(|| missing(at))?;
         let Instruction { op, args: ids, .. } = &self.circuit.instructions()[at];
         let args = arguments(&self.slots, &pending.temporary, ids).ok_or_else(|| missing(at))?;

@@ -38,7 +38,7 @@ use super::{
     input, no_addend, total, unknown,
 };
 use crate::{
-    Circuit, Kind, Op, Result, Roster, Shape,
+    Circuit, Error, Kind, Op, Result, Roster, Shape,
     linear::{self, PIECE, Ring, SPLIT, with_ring},
     mask::{self, Batch, Prg},
     share::Component,
@@ -282,7 +282,9 @@ impl Party {
         for (z, component) in [(x, self.place), (y, (self.place + 1) % 3)] {
             if component == 2 {
                 words::get(explicit, z);
-            } else if let Some(key) = &keys[component] {
+            } else {
+                let what = "a holder's first column comes after another one";
+                let key = keys[component].as_ref().ok_or_else(|| Error::Engine(what.into()))?;
                 key.fill(job.masks, z);
             }
             words::clean(job.shape, z);
