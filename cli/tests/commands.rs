@@ -172,6 +172,7 @@ fn explain_needs_no_site_and_tells_everything() {
     assert!(altered.status.success() && warned.contains("of another text"), "{}", both(&altered));
     fs::write(&study, &signed).unwrap();
     for part in [
+        "transport     quic",
         "Each site runs on its own rows",
         "Who learns what",
         "Cost on rep3",
@@ -195,6 +196,30 @@ fn explain_needs_no_site_and_tells_everything() {
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["engines"].as_array().unwrap().len(), 2);
     fails(2, "usage", ["explain", "--study", path(&study), "--link", "fast", sql]);
+}
+
+#[test]
+fn a_study_over_tcp_works_and_is_named_so_wherever_it_is_told_of() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("visits.csv");
+    fs::write(&file, data::csv(&data::rows(300), ',')).unwrap();
+    let made = ["--null", "NA", "--engines", "rep3", "--transport", "tcp"];
+    let sandbox = Sandbox::started("visits", &file, &made);
+    let (study, key) = (sandbox.study(), sandbox.key());
+    let sql = "SELECT COUNT(*) AS n FROM visits";
+    let shown = ok(["study", "show", path(&study)]);
+    assert!(shown.contains("transport  tcp\n"), "{shown}");
+    let explained = ok(["explain", "--study", path(&study), sql]);
+    assert!(explained.contains("transport     tcp\n"), "{explained}");
+    let explained = ok(["explain", "--study", path(&study), "--format", "json", sql]);
+    let explained: serde_json::Value = serde_json::from_str(&explained).unwrap();
+    assert_eq!(explained["transport"], "tcp");
+    assert_eq!(sandbox.json(sql, None)["receipt"]["transport"], "tcp");
+    let asked = sandbox.query(sql).output().unwrap();
+    assert!(support::text(&asked.stderr).contains(") over tcp, "), "{}", both(&asked));
+    let healthy = ok(["doctor", "--study", path(&study), "--key", path(&key)]);
+    assert_eq!(healthy.matches("answers over tcp").count(), 3, "{healthy}");
+    assert!(!healthy.contains("UDP"), "{healthy}");
 }
 
 #[test]

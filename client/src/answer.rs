@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use tacit_governance::Transport;
 use tacit_mpc::{Bill, EngineKind};
 use tacit_plan::Digest;
 use tacit_sql::ResultTable;
@@ -34,6 +35,8 @@ pub struct RunReceipt {
     pub security: String,
     /// Where multiplication triples came from, if the engine needs any.
     pub triples: Option<String>,
+    /// What carried the frames.
+    pub transport: Transport,
     /// Name of the disclosure profile.
     pub disclosure: String,
     /// What the run had to cost, computed before it started.

@@ -13,7 +13,7 @@ use tacit_governance::{
 use tacit_mpc::EngineKind;
 use tacit_net::{
     Counted, Ledger,
-    quic::{Endpoint, LinkOptions, QuicLink},
+    mesh::{Endpoint, LinkOptions, MeshLink},
 };
 use tacit_plan::{Digest, Plan};
 
@@ -112,6 +112,7 @@ pub(crate) fn ask(
         engine: prepared.engine,
         security: prepared.engine.security().to_owned(),
         triples: prepared.engine.triples().map(str::to_owned),
+        transport: client.study.transport(),
         disclosure: plan.disclosure.profile.clone(),
         bill: Cost::of_bill(&prepared.bill, &prepared.names),
         ledger,
@@ -398,7 +399,7 @@ fn run(
 ) -> Result<(Opened, Ledger), tacit_mpc::Error> {
     let me = session.analyst;
     let peers = session.parties.iter().enumerate();
-    let mut link: QuicLink = endpoint.link(LinkOptions {
+    let mut link: MeshLink = endpoint.link(LinkOptions {
         session: agreement.session,
         epoch: mixed_epoch(epochs),
         me,

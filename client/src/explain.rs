@@ -36,6 +36,7 @@ pub(crate) fn explain(
     Ok(Explanation {
         sql: plan.sql.clone(),
         study: plan.study,
+        transport: study.transport(),
         plan_digest: plan.digest(),
         cells: plan.cells(),
         local: plan.local.clone(),

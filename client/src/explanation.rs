@@ -1,6 +1,7 @@
 //! [`Explanation`]: everything about a query that can be told without running it. Plain data.
 
 use serde::{Deserialize, Serialize};
+use tacit_governance::Transport;
 use tacit_mpc::EngineKind;
 use tacit_plan::{Digest, LocalQuery, Plan};
 
@@ -13,6 +14,8 @@ pub struct Explanation {
     pub sql: String,
     /// Digest of the study's exact bytes.
     pub study: Digest,
+    /// What carries the frames between the parties.
+    pub transport: Transport,
     /// Digest of the plan.
     pub plan_digest: Digest,
     /// The plan.

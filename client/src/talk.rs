@@ -15,7 +15,7 @@ use tacit_governance::{
     SessionParties, SessionParty,
     session::{self, Mismatch, Reply, Request},
 };
-use tacit_net::quic::{Conversation, Endpoint, Peer, PublicKey};
+use tacit_net::mesh::{Conversation, Endpoint, Peer, PublicKey};
 
 use crate::{Error, Result, reach::other_transport};
 

@@ -10,7 +10,7 @@ use std::{thread, time::Duration};
 use tacit_mpc::{Builder, Circuit, Column, EngineKind, Num, Roster, run};
 use tacit_net::{
     Counted,
-    quic::{Endpoint, LinkOptions, Options, Peer, SecretKey},
+    mesh::{Endpoint, LinkOptions, Options, Peer, SecretKey},
 };
 use tacit_protocols::{lower, suppress};
 

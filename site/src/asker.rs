@@ -9,7 +9,7 @@ use std::{
 };
 
 use tacit_governance::session::{self, Code, Failure, Reply, Request};
-use tacit_net::quic::Conversation;
+use tacit_net::mesh::Conversation;
 
 use crate::Shutdown;
 

@@ -13,7 +13,7 @@ use tacit_governance::{
 use tacit_mpc::{Column, Step};
 use tacit_net::{
     Arena, Counted, Frames, Ledger, Link, Round, Seed,
-    quic::{Endpoint, LinkOptions, Peer, PublicKey},
+    mesh::{Endpoint, LinkOptions, Peer, PublicKey},
 };
 use tacit_plan::Digest;
 

@@ -15,7 +15,7 @@ use tacit_governance::{
     session::{self, Ask, PROTOCOL_VERSION, Reply, Request},
 };
 use tacit_mpc::EngineKind;
-use tacit_net::quic::{Endpoint, Options, Peer, PublicKey, SecretKey};
+use tacit_net::mesh::{Endpoint, Options, Peer, PublicKey, SecretKey};
 
 const SQL: &str = "SELECT sex, COUNT(*) AS n FROM visits GROUP BY sex";
 

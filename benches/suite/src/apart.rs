@@ -9,7 +9,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use tacit_mpc::{Bill, Circuit, EngineKind, Roster, bill};
-use tacit_net::quic::{Endpoint, HELLO, LinkOptions, Options, Peer, QuicLink, SecretKey};
+use tacit_net::mesh::{Endpoint, HELLO, LinkOptions, MeshLink, Options, Peer, SecretKey};
 
 use crate::{
     Error, Record, References, Result, Setting, machine,
@@ -204,7 +204,7 @@ impl Apart {
     }
 
     /// A session that nobody used before.
-    fn link(&mut self) -> Result<QuicLink> {
+    fn link(&mut self) -> Result<MeshLink> {
         let mut session = [0; 32];
         session[..24].copy_from_slice(PURPOSE);
         session[24..].copy_from_slice(&self.sessions.to_le_bytes());
@@ -223,7 +223,7 @@ impl Apart {
 
 /// Tells all peers something and hears theirs, by index; nothing at one's own.
 fn tell<T: Serialize + for<'a> Deserialize<'a>>(
-    link: &mut QuicLink,
+    link: &mut MeshLink,
     message: &T,
 ) -> Result<Vec<Option<T>>> {
     let setup = |what: String| Error::Net(tacit_net::Error::Setup(what));
@@ -244,7 +244,7 @@ fn tell<T: Serialize + for<'a> Deserialize<'a>>(
 mod tests {
     use std::{net::UdpSocket, thread};
 
-    use tacit_net::quic::PublicKey;
+    use tacit_net::mesh::PublicKey;
 
     use super::*;
     use crate::{LinkKind, Plain, Work, record::LinkRecord};

@@ -232,10 +232,11 @@ fn deliver(
 pub fn cost(receipt: &RunReceipt) -> String {
     let triples = receipt.triples.as_ref().map(|source| format!("; triples: {source}"));
     format!(
-        "cost: {} ({}{}), {}, {} sent by all parties, local {}, joint {}, total {}",
+        "cost: {} ({}{}) over {}, {}, {} sent by all parties, local {}, joint {}, total {}",
         receipt.engine,
         receipt.security,
         triples.unwrap_or_default(),
+        receipt.transport,
         number::plural(receipt.ledger.rounds, "round", "rounds"),
         number::bytes(receipt.ledger.bytes()),
         number::seconds(receipt.times.local),

@@ -21,6 +21,7 @@ pub fn text(explanation: &Explanation, terminal: &Terminal) -> String {
     };
     line("digest", &explanation.plan_digest.to_string());
     line("study", &explanation.study.to_string());
+    line("transport", &explanation.transport.to_string());
     line("reads", &plan.columns.join(", "));
     line("keys", &keys(plan));
     line("result cells", &number::grouped(explanation.cells as u64));

@@ -2,7 +2,7 @@
 //! conversation, whose windows are 4 MiB (64 MiB for a connection).
 //!
 //! An abort travels on a unidirectional stream of its own. [`crate::mesh`] has what both transports
-//! share; its names can be had from here too.
+//! share.
 
 pub(crate) mod accept;
 pub mod bare;
@@ -14,11 +14,8 @@ use std::sync::Arc;
 
 use quinn::TokioRuntime;
 
+use crate::mesh::Options;
 use crate::mesh::endpoint::Shared;
-pub use crate::mesh::{
-    Conversation, Endpoint, HELLO, Incoming, LinkOptions, MESSAGE, MeshLink as QuicLink, Options,
-    Peer, PublicKey, SecretKey,
-};
 use crate::{Error, Result};
 pub use transport::Buffers;
 

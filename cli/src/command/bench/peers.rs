@@ -11,7 +11,7 @@ use serde::Deserialize;
 use tacit_bench::{Apart, LinkKind, References, Setting, apart::MEET};
 use tacit_governance::{KeyPair, PublicKey, Role, Study};
 use tacit_mpc::EngineKind;
-use tacit_net::quic::{self, Peer, SecretKey};
+use tacit_net::mesh::{self, Peer, SecretKey};
 
 use super::{Run, failure, settings, summary};
 use crate::{
@@ -145,7 +145,7 @@ fn of_study(study: &Study, settings: &[Setting]) -> Result<Vec<Peer>, String> {
     let dealer = dealer.filter(|_| engine.triples().is_some());
     let peer = |party: &tacit_governance::Party| Peer {
         name: party.name.clone(),
-        key: quic::PublicKey(*party.key.as_bytes()),
+        key: mesh::PublicKey(*party.key.as_bytes()),
         address: party.address.clone(),
     };
     Ok(sites.iter().filter_map(site).chain(dealer).map(peer).collect())
@@ -177,7 +177,7 @@ fn read(text: &str) -> Result<Vec<Peer>, String> {
     let mut peers: Vec<Peer> = Vec::new();
     for Party { name, key, address } in file.party {
         let key: PublicKey = key.parse().map_err(|error| format!("key of {name:?}: {error}"))?;
-        let key = quic::PublicKey(*key.as_bytes());
+        let key = mesh::PublicKey(*key.as_bytes());
         if address.rsplit_once(':').is_none_or(|(_, port)| port.parse::<u16>().is_err()) {
             return Err(format!("address of {name:?}: HOST:PORT is due, not {address:?}"));
         }
