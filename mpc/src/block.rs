@@ -188,6 +188,7 @@ pub(crate) fn resized(body: &Circuit, rows: usize) -> Result<Circuit> {
             Op::Enter { holder, slot, shape } => {
                 Op::Enter { holder: *holder, slot: *slot, shape: at(shape) }
             }
+            Op::Mask { width, .. } => Op::Mask { rows, width: *width },
             op => op.clone(),
         };
         circuit.push(op, args)?;
@@ -197,7 +198,17 @@ pub(crate) fn resized(body: &Circuit, rows: usize) -> Result<Circuit> {
 
 /// Whether row `i` of the results follows from row `i` of the arguments alone.
 fn is_row_wise(op: &Op) -> bool {
-    matches!(op, Op::Add | Op::Sub | Op::Scale(_) | Op::Mul | Op::Addend { .. } | Op::Random { .. })
+    matches!(
+        op,
+        Op::Add
+            | Op::Sub
+            | Op::Scale(_)
+            | Op::Mul
+            | Op::Addend { .. }
+            | Op::Random { .. }
+            | Op::Mask { .. }
+            | Op::OpenMasked
+    )
 }
 
 /// A circuit with the same results whose row-wise parts over more than `tile` rows are blocks.
@@ -398,7 +409,8 @@ fn emit(
     out: &mut Circuit,
 ) -> Result<()> {
     let instructions = circuit.instructions();
-    let interactive = |&at: &usize| matches!(instructions[at].op, Op::Mul | Op::Addend { .. });
+    let interactive =
+        |&at: &usize| matches!(instructions[at].op, Op::Mul | Op::Addend { .. } | Op::OpenMasked);
     let inside: BTreeSet<Id> = group.iter().flat_map(|&at| made(circuit, at)).collect();
     let mut body = Circuit::default();
     let mut inner: BTreeMap<Id, Id> = BTreeMap::new();
@@ -436,6 +448,7 @@ fn emit(
         let Instruction { op, args, .. } = &instructions[at];
         let op = match op {
             Op::Random { shape } => Op::Random { shape: Shape { rows: tile, ..*shape } },
+            Op::Mask { width, .. } => Op::Mask { rows: tile, width: *width },
             op => op.clone(),
         };
         let args: Vec<Id> = args.iter().map(|id| inner[id]).collect();

@@ -204,6 +204,31 @@ fn results(op: &Op, args: &[Shape]) -> Result<Vec<Shape>, String> {
             }
             args.to_vec()
         }
+        Op::Permute { order, .. } => {
+            let (by, moved) = args.split_at_checked(*order).ok_or("Permute without an order")?;
+            let first = by.first().ok_or("Permute without an order")?;
+            if args.iter().any(|shape| shape.rows != first.rows) {
+                return Err(format!("{op:?}: numbers of rows differ: {args:?}"));
+            }
+            let most = match first.kind {
+                Kind::Bit => 32,
+                Kind::Num => 1,
+                Kind::Field => 0,
+            };
+            if by.iter().any(|shape| shape.kind != first.kind) || by.len() > most {
+                return Err(format!(
+                    "{op:?}: an order is up to 32 planes or one column of numbers"
+                ));
+            }
+            moved.to_vec()
+        }
+        Op::Mask { rows, width } => {
+            count(0)?;
+            if !(1..=64).contains(width) {
+                return Err(format!("{op:?}: width is 1 to 64"));
+            }
+            vec![Shape { kind: Kind::Num, rows: *rows }]
+        }
         Op::RowNumber { rows, width } => {
             count(0)?;
             if !(1..=64).contains(width) {
@@ -224,11 +249,11 @@ fn results(op: &Op, args: &[Shape]) -> Result<Vec<Shape>, String> {
             }
             vec![Shape { kind: Kind::Bit, rows: args[0].rows }; *width]
         }
-        Op::ToNum => {
+        Op::ToNum | Op::OpenMasked => {
             kind(Kind::Bit)?;
             alike()?;
             if !(1..=64).contains(&args.len()) {
-                return Err(format!("ToNum of {} planes", args.len()));
+                return Err(format!("{op:?} of {} planes", args.len()));
             }
             vec![Shape { kind: Kind::Num, rows: args[0].rows }]
         }
@@ -428,13 +453,48 @@ impl Builder {
     }
 
     fn permute(&mut self, op: Op, nums: &[Num], bits: &[Bit]) -> (Vec<Num>, Vec<Bit>) {
+        self.moved(op, &[], nums, bits)
+    }
+
+    fn moved(&mut self, op: Op, before: &[Id], nums: &[Num], bits: &[Bit]) -> (Vec<Num>, Vec<Bit>) {
         if nums.is_empty() && bits.is_empty() {
             return (vec![], vec![]);
         }
-        let ids: Vec<Id> = nums.iter().map(|x| x.0).chain(bits.iter().map(|x| x.0)).collect();
+        let columns = nums.iter().map(|x| x.0).chain(bits.iter().map(|x| x.0));
+        let ids: Vec<Id> = before.iter().copied().chain(columns).collect();
         let results = self.push(op, &ids);
         let cut = results.start + nums.len() as Id;
         ((results.start..cut).map(Num).collect(), (cut..results.end).map(Bit).collect())
+    }
+
+    /// The columns with row `p[i]` as row `i`, or with `inverse` row `i` as row `p[i]`. `order` is `p`:
+    /// planes of row numbers, or one column of numbers.
+    ///
+    /// # Security
+    /// Opens `p` to all compute parties: it must be a random order that nobody knows. See
+    /// [`Op::Permute`].
+    pub fn permute_by_opened<H: Handle>(
+        &mut self,
+        order: &[H],
+        inverse: bool,
+        nums: &[Num],
+        bits: &[Bit],
+    ) -> (Vec<Num>, Vec<Bit>) {
+        let by: Vec<Id> = order.iter().map(|x| x.id()).collect();
+        self.moved(Op::Permute { order: by.len(), inverse }, &by, nums, bits)
+    }
+
+    /// Random numbers of `width` bits with no addend 0: see [`Op::Mask`].
+    pub fn mask(&mut self, rows: usize, width: usize) -> Num {
+        self.one(Op::Mask { rows, width }, &[])
+    }
+
+    /// The number whose planes are given, opened to whoever knows addend 0: see [`Op::OpenMasked`].
+    ///
+    /// # Security
+    /// The planes must be masked by a sum with [`Builder::mask`] that is used nowhere else.
+    pub fn open_masked(&mut self, planes: &[Bit]) -> Num {
+        self.one(Op::OpenMasked, &ids(&[planes]))
     }
 
     /// Bit planes of the row's number, public; least significant first. Local.

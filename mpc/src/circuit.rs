@@ -213,6 +213,29 @@ pub enum Op {
     /// All arguments with their rows sorted by the first of them, whose rows are distinct and in a
     /// random order: see [`crate::Sort`]. Interactive, and opens that order.
     Sort(Box<crate::Sort>),
+    /// The arguments after the first `order` with their rows in an order `p`: row `p[i]` becomes row
+    /// `i`, or with `inverse` row `i` becomes row `p[i]`. The first `order` arguments are `p`: planes
+    /// of row numbers, or one column of numbers. Interactive, and opens `p` to all compute parties:
+    /// it must be a random order that nobody knows, as it is once its rows were shuffled.
+    Permute {
+        /// How many arguments the order is.
+        order: usize,
+        /// Whether rows go to the row numbers that the order names instead of coming from there.
+        inverse: bool,
+    },
+    /// Uniformly random numbers of `width` bits to mask others with: addend 0 is 0, every other addend
+    /// is random below `2^width` and known only to those who know that addend. In the clear, where
+    /// there is no other addend, it is 0.
+    Mask {
+        /// Number of rows.
+        rows: usize,
+        /// Number of bits, 1 to 64.
+        width: usize,
+    },
+    /// The number, unsigned, whose bit planes the arguments are, at most 64: opened to whoever knows
+    /// addend 0, which it becomes; all other addends are 0. The planes must be masked: see
+    /// [`Op::Mask`]. Interactive.
+    OpenMasked,
     /// Bit planes of the row's number, public: least significant first.
     RowNumber {
         /// Number of rows.

@@ -37,6 +37,11 @@ pub enum Error {
         "opened comparisons contradict each other: a party sent wrong shares, or keys are not distinct"
     )]
     Contradiction,
+    /// Row numbers that were opened are not those of an order of the rows.
+    #[error(
+        "opened row numbers are no order of the rows: a party sent wrong shares, or they were none before"
+    )]
+    Disorder,
     /// The owner of the run refused to go on (a receipt could not be written, a cancellation).
     #[error("stopped: {0}")]
     Stopped(String),

@@ -52,6 +52,7 @@ mod linear;
 mod machine;
 mod mask;
 mod oracle;
+mod order;
 mod pool;
 pub mod rank;
 mod reading;

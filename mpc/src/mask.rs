@@ -28,7 +28,9 @@ const BATCH: usize = 256;
 pub(crate) fn blocks(circuit: &Circuit, instruction: &Instruction) -> u64 {
     let column = |id: u32| column(circuit.shape(id));
     match &instruction.op {
-        Op::Enter { .. } | Op::Random { .. } | Op::Mul => column(instruction.first),
+        Op::Enter { .. } | Op::Random { .. } | Op::Mul | Op::Mask { .. } | Op::OpenMasked => {
+            column(instruction.first)
+        }
         Op::Addend { width, .. } => column(instruction.first) * *width as u64,
         Op::Reveal { .. } => column(instruction.args[0]),
         Op::Block(block) => per_tile(&block.body) * block.bounds().count() as u64,

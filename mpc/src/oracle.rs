@@ -7,7 +7,7 @@ use crate::{
     Circuit, Column, Error, Id, Instruction, Kind, Op, Result, Shape,
     block::{self, Part},
     linear::{self, Ring, with_ring},
-    mask, transpose, words,
+    mask, order, transpose, words,
 };
 
 /// Evaluates a circuit on plain data: `inputs[holder]` are that party's columns by slot.
@@ -84,6 +84,7 @@ fn walk(
             // Any order is as good as another.
             Op::Shuffle { .. } => args.iter().map(|&column| column.clone()).collect(),
             Op::Sort(sort) => sorted(&args, sort.width),
+            Op::Permute { order, inverse } => permuted(&args, *order, *inverse)?,
             Op::RowNumber { rows, width } => planes(&(0..*rows as u64).collect::<Vec<_>>(), *width),
             Op::Block(block) => {
                 let body = block::resized(&block.body, block.rows)?;
@@ -134,6 +135,20 @@ fn sorted(args: &[&Column], width: usize) -> Vec<Column> {
     gathered.collect()
 }
 
+/// The columns after the first `order` in the order that those are.
+fn permuted(args: &[&Column], order: usize, inverse: bool) -> Result<Vec<Column>> {
+    let (by, moved) = args.split_at(order);
+    let planes: Vec<&[u64]> = by.iter().map(|plane| plane.words()).collect();
+    let order = order::from_opened(&order::row_numbers(by[0].shape(), &planes))?;
+    let moved = moved.iter().map(|column| {
+        let shape = column.shape();
+        let mut z = vec![0; shape.words()];
+        order::arrange(&[shape], &[column.words()], &order, inverse, &mut [&mut z]);
+        Column::from_words(shape, z)
+    });
+    Ok(moved.collect())
+}
+
 /// The results of an instruction that neither enters nor opens.
 fn evaluate(circuit: &Circuit, instruction: &Instruction, args: &[&Column]) -> Vec<Column> {
     let shape = circuit.shape(instruction.first);
@@ -173,7 +188,8 @@ fn evaluate(circuit: &Circuit, instruction: &Instruction, args: &[&Column]) -> V
             };
         }
         Op::ToBits { width } => return planes(x, *width),
-        Op::ToNum => {
+        Op::Mask { .. } => {}
+        Op::ToNum | Op::OpenMasked => {
             let planes: Vec<&[u64]> = args.iter().map(|a| a.words()).collect();
             words::from_planes(&planes, &mut z);
         }
@@ -216,6 +232,7 @@ fn evaluate(circuit: &Circuit, instruction: &Instruction, args: &[&Column]) -> V
         | Op::Block(_)
         | Op::Sort(_)
         | Op::Shuffle { .. }
+        | Op::Permute { .. }
         | Op::RowNumber { .. }
         | Op::Open
         | Op::Argument { .. } => return vec![],

@@ -34,6 +34,8 @@ impl Op {
                     | Self::Block(_)
                     | Self::Sort(_)
                     | Self::Shuffle { .. }
+                    | Self::Permute { .. }
+                    | Self::OpenMasked
                     | Self::Open
             )
     }
@@ -60,6 +62,10 @@ impl Op {
             Self::Block(block) => format!("block in tiles of {} rows", block.tile),
             Self::Shuffle { permutation, inverse: false } => format!("shuffle {permutation}"),
             Self::Shuffle { permutation, .. } => format!("unshuffle {permutation}"),
+            Self::Permute { inverse: false, .. } => "rows from an opened order".into(),
+            Self::Permute { .. } => "rows to an opened order".into(),
+            Self::Mask { width, .. } => format!("mask of {width} bits"),
+            Self::OpenMasked => "open masked".into(),
             Self::Sort(sort) => format!("sort by {} bits", sort.width),
             Self::RowNumber { .. } => "row number".into(),
             Self::Open => "open".into(),

@@ -29,6 +29,13 @@ pub(crate) fn clean(shape: Shape, words: &mut [u64]) {
     }
 }
 
+/// Keeps the lowest `width` bits of numbers, 1 to 64 of them.
+pub(crate) fn narrow(width: usize, numbers: &mut [u64]) {
+    for number in numbers {
+        *number &= u64::MAX >> (64 - width);
+    }
+}
+
 /// Bit `row` of packed words.
 pub(crate) fn bit(words: &[u64], row: usize) -> u64 {
     words[row / 64] >> (row % 64) & 1

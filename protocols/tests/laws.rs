@@ -10,6 +10,8 @@ mod bits;
 #[path = "laws/cipher.rs"]
 mod cipher;
 mod common;
+#[path = "laws/moves.rs"]
+mod moves;
 #[path = "laws/registry.rs"]
 mod registry;
 #[path = "laws/rows.rs"]
@@ -42,7 +44,9 @@ const WORLDS: [(EngineKind, usize, usize); 6] = [
 ];
 
 fn operators() -> impl Iterator<Item = &'static Operator> {
-    [cipher::OPERATORS, bits::OPERATORS, words::OPERATORS, rows::OPERATORS].into_iter().flatten()
+    [cipher::OPERATORS, bits::OPERATORS, words::OPERATORS, rows::OPERATORS, moves::OPERATORS]
+        .into_iter()
+        .flatten()
 }
 
 /// A case as a circuit among parties, and how many planes each result has.
@@ -76,7 +80,7 @@ fn run(case: &Case, engine: EngineKind, sites: usize, session: &Session, first: 
 
 /// Whether an engine has the instructions of an operator; if not, the bill says so.
 fn has(engine: EngineKind, operator: &Operator) -> bool {
-    engine != EngineKind::Additive || !["sort", "shuffle"].contains(&operator.name)
+    engine != EngineKind::Additive || !operator.shuffles
 }
 
 fn sorted(rows: &[u64]) -> Vec<u64> {
@@ -118,7 +122,8 @@ fn cases(operator: &Operator, (engine, sites, compute): (EngineKind, usize, usiz
     let session = session(engine, sites, compute);
     let mut at = Setting { engine, session, seed: 0 };
     let mut count = 0;
-    for (i, &rows) in ROWS.iter().filter(|rows| **rows >= operator.least_rows).enumerate() {
+    let tried = operator.least_rows..=operator.most_rows;
+    for (i, &rows) in ROWS.iter().filter(|rows| tried.contains(rows)).enumerate() {
         for k in 0..operator.forms {
             let turn = i * operator.forms + k;
             let (form, widths) = (FORMS[turn % FORMS.len()], operator.widths);
@@ -230,13 +235,20 @@ fn what_runs_and_what_is_sent_does_not_depend_on_the_inputs() {
     for operator in operators() {
         let width = *operator.widths.last().unwrap().min(&20);
         let form = registry::Form::Random;
-        let case = (operator.case)(&mut Data { rows: 65, width, form, draw: Draw(3) });
-        let run = run(&case, EngineKind::Rep3, 3, &session, 0);
+        let drawn = |draw: Draw| {
+            let case = (operator.case)(&mut Data { rows: 65, width, form, draw });
+            run(&case, EngineKind::Rep3, 3, &session, 0)
+        };
+        let run = drawn(Draw(3));
         let zero =
             |column: &Column| Column::from_words(column.shape(), vec![0; column.shape().words()]);
-        let zeros: Inputs =
+        let mut other: Inputs =
             run.inputs.iter().map(|(&who, x)| (who, x.iter().map(zero).collect())).collect();
-        let [a, b] = [&run.inputs, &zeros].map(|inputs| {
+        if operator.shuffles {
+            // Zeros are no permutation.
+            other = drawn(Draw(4)).inputs;
+        }
+        let [a, b] = [&run.inputs, &other].map(|inputs| {
             world(&run.circuit, EngineKind::Rep3, &session.roster, inputs, 1).expect(operator.name)
         });
         assert_eq!(a.ledgers, b.ledgers, "{}", operator.name);

@@ -13,9 +13,9 @@ use std::sync::{Arc, Mutex};
 use tacit_mpc::testing::{Inputs, Session, parties, session};
 use tacit_mpc::{Bit, Builder, Circuit, Column, EngineKind, Num};
 use tacit_net::{Arena, Frames, Link, Memory, Result, Round, Seed};
-use tacit_protocols::{lower, shuffle, sort};
+use tacit_protocols::{Order, apply, apply_inverse, compact, lower, shuffle, sort};
 
-const RUNS: u64 = 800;
+const RUNS: u64 = 600;
 
 /// With one degree of freedom, chance is above it less than once in 3 million counts.
 const BOUND: f64 = 26.0;
@@ -145,6 +145,29 @@ fn instructions() -> (Circuit, Session) {
     (lower(&b.finish(), 2), session)
 }
 
+/// One holder enters a permutation of four rows, another a number for each, which go there.
+fn permuting() -> (Circuit, Session) {
+    let session = session(EngineKind::Rep3, 4, 3);
+    let mut b = Builder::new();
+    let order: Vec<Bit> = (0..2).map(|_| b.enter(3, 4)).collect();
+    let x: Num = b.enter(0, 4);
+    let order = Order::Planes(order);
+    let (nums, _) = apply(&mut b, &order, &[x], &[]);
+    let (nums, _) = apply_inverse(&mut b, &order, &nums, &[]);
+    b.reveal(nums[0], session.analyst, "number");
+    (b.finish(), session)
+}
+
+/// Rows that count go to the front.
+fn compacting() -> (Circuit, Session) {
+    let session = session(EngineKind::Rep3, 4, 3);
+    let mut b = Builder::new();
+    let (valid, x): (Bit, Num) = (b.enter(3, 4), b.enter(0, 4));
+    let compacted = compact(&mut b, valid, &[x], &[]);
+    b.reveal(compacted.nums[0], session.analyst, "number");
+    (lower(&b.finish(), 2), session)
+}
+
 fn sorting() -> (Circuit, Session) {
     let session = session(EngineKind::Rep3, 4, 3);
     let mut b = Builder::new();
@@ -185,16 +208,40 @@ fn what_a_compute_party_is_sent_does_not_depend_on_what_others_enter() {
 
 #[test]
 fn what_a_sort_opens_does_not_depend_on_the_order_of_its_rows() {
-    let run = sorting();
+    independent(&sorting(), &[[0, 1, 2, 3], [3, 2, 1, 0], [2; 4]].map(keys));
+}
+
+/// No compute party can tell the first inputs from the others, which differ in what others enter.
+fn independent(run: &(Circuit, Session), inputs: &[Inputs]) {
     for whose in 0..3 {
-        let sorted = view(&run, &keys([0, 1, 2, 3]), whose, 0, None);
-        for (i, other) in [[3, 2, 1, 0], [2; 4]].into_iter().enumerate() {
-            let other = view(&run, &keys(other), whose, RUNS * (i as u64 + 1), None);
-            let (chi, places) = distance(&sorted, &other);
+        let first = view(run, &inputs[0], whose, 0, None);
+        for (i, other) in inputs.iter().enumerate().skip(1) {
+            let other = view(run, other, whose, RUNS * i as u64, None);
+            let (chi, places) = distance(&first, &other);
             assert!(places > 20, "{places} bits vary at party {whose}");
             assert!(chi < BOUND, "party {whose}: {chi}");
         }
     }
+}
+
+#[test]
+fn what_a_permutation_opens_does_not_depend_on_it() {
+    let run = permuting();
+    let inputs = |order| {
+        let mut inputs = keys(order);
+        inputs.insert(0, vec![Column::Num(vec![5; 4])]);
+        inputs
+    };
+    independent(&run, &[[0, 1, 2, 3], [1, 3, 0, 2]].map(inputs));
+}
+
+#[test]
+fn what_a_compaction_opens_does_not_depend_on_which_rows_count() {
+    let run = compacting();
+    let inputs = |valid: [bool; 4]| {
+        Inputs::from([(0, vec![Column::Num(vec![5; 4])]), (3, vec![Column::bits(valid)])])
+    };
+    independent(&run, &[[false; 4], [false, true, true, false]].map(inputs));
 }
 
 #[test]

@@ -9,6 +9,8 @@
 //! | enter by a compute party | its own share is the value, all others are 0 | nothing |
 //! | enter by anybody else | `x_p` from the seed shared with `p`, for party 0 the rest | one word to party 0 |
 //! | addend `p` | party `p`'s own share, entered by party `p` | nothing |
+//! | mask | every party but 0 draws its share from a seed of its own; that of party 0 is 0 | nothing |
+//! | open masked | party 0 is sent the planes and keeps the number as its share, all others 0 | the planes to party 0 |
 //! | random | every party draws its share from a seed of its own | nothing |
 //! | reveal | every compute party sends `x_p + r_p`, where the `r_p` sum to 0 | one word per party |
 //!
@@ -22,12 +24,14 @@
 //! used once and known to no other party but the dealer, who does not see the opening. A reveal
 //! carries `r_p`, a zero sharing from seeds between each pair of compute parties, so that the
 //! receiver learns the sum and nothing else as long as two of them are honest; if one is, the sum
-//! less what the others hold is its share anyway.
+//! less what the others hold is its share anyway. What party 0 is sent to open what was masked is
+//! covered by the masks themselves: every other party's share of the sum has that party's own mask
+//! in it.
 
 use std::collections::BTreeMap;
 
 use rayon::prelude::*;
-use tacit_net::{Link, Seed};
+use tacit_net::{Arena, Buffer, Link, Seed};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::{
@@ -108,7 +112,14 @@ impl Scheme for Additive {
                     price.wire(0, from, *to, circuit.shape(instruction.args[0]).bytes());
                 }
             }
-            Op::Shuffle { .. } | Op::Open => {
+            Op::OpenMasked => {
+                price.rounds = 1;
+                let planes = instruction.args.iter().map(|&id| circuit.shape(id).bytes()).sum();
+                for &from in &self.compute[1..] {
+                    price.wire(0, from, self.compute[0], planes);
+                }
+            }
+            Op::Shuffle { .. } | Op::Permute { .. } | Op::Open => {
                 return Err(Error::Engine(format!(
                     "instruction {at} shuffles or sorts rows, which the engine additive cannot do; \
                      rep3 can"
@@ -324,12 +335,45 @@ impl Engine for Party {
                 words::put(&self.masked(job), out.section(*to, job.shape.bytes())?);
                 Ok(())
             }
+            Op::OpenMasked if self.place > 0 => {
+                let bytes = job.shape.bytes();
+                for plane in job.args {
+                    words::put(&plane.0[0], out.section(self.compute[0], bytes)?);
+                }
+                Ok(())
+            }
             _ => Ok(()),
         }
     }
 
     fn finish(&mut self, job: &mut Job<'_>, inbox: &Inbox) -> Result<()> {
         match job.op {
+            Op::Mask { width, .. } => {
+                let z = &mut job.results[0].0[0];
+                z.fill(0);
+                if self.place > 0 {
+                    self.random.fill(job.masks, z);
+                    words::narrow(*width, z);
+                }
+            }
+            Op::OpenMasked if self.place > 0 => job.results[0].0[0].fill(0),
+            Op::OpenMasked => {
+                let mut planes: Vec<Buffer> = Vec::with_capacity(job.args.len());
+                for plane in job.args {
+                    let mut z = Arena::default().take(8 * plane.0[0].len());
+                    z.copy_from_slice(&plane.0[0]);
+                    planes.push(z);
+                }
+                for &peer in &self.peers {
+                    for z in &mut planes {
+                        let bytes = inbox.section(peer, job.shape.bytes())?;
+                        words::get_with(bytes, z, |x, y| x ^ y);
+                        words::clean(job.shape, z);
+                    }
+                }
+                let planes: Vec<&[u64]> = planes.iter().map(|plane| &**plane).collect();
+                words::from_planes(&planes, &mut job.results[0].0[0]);
+            }
             Op::Enter { holder, .. } => {
                 let own = if *holder == self.me { Some(input(job)?) } else { None };
                 let z = &mut job.results[0].0[0];

@@ -10,14 +10,14 @@
 use tacit_net::Link;
 
 use super::{
-    Client, Demand, Engine, Inbox, Job, Outbox, Price, Scheme, cross, input, no_addend,
-    order::{order, permute},
-    unknown,
+    Client, Demand, Engine, Inbox, Job, Outbox, Price, Scheme, cross, input, no_addend, unknown,
 };
 use crate::{
     Circuit, Column, Kind, Op, Result, Roster,
     linear::{Ring, with_ring},
-    mask, words,
+    mask,
+    order::{arrange, order, row_numbers},
+    words,
 };
 
 pub(super) struct Clear {
@@ -139,19 +139,20 @@ impl Engine for Party {
             // Nothing is secret here: everybody draws the same order.
             Op::Shuffle { permutation, inverse } => {
                 let order = order(&mask::public(), *permutation, job.shape.rows);
-                let shares = job.results.iter_mut().zip(job.args);
-                for ((z, x), shape) in shares.zip(job.shapes) {
-                    let (z, x) = (z.0[0].as_mut(), &*x.0[0]);
-                    match shape.kind {
-                        Kind::Num | Kind::Field => permute(x, &order, *inverse, z),
-                        Kind::Bit => {
-                            let [mut rows, mut there] = [0, 1].map(|_| vec![0; shape.rows]);
-                            words::from_planes(&[x], &mut rows);
-                            permute(&rows, &order, *inverse, &mut there);
-                            words::to_planes(&there, &mut [z]);
-                        }
-                    }
-                }
+                let columns: Vec<&[u64]> = job.args.iter().map(|x| &*x.0[0]).collect();
+                let mut moved: Vec<&mut [u64]> =
+                    job.results.iter_mut().map(|z| z.0[0].as_mut()).collect();
+                arrange(job.shapes, &columns, &order, *inverse, &mut moved);
+            }
+            Op::Permute { order, .. } => {
+                let columns: Vec<&[u64]> = job.args[..*order].iter().map(|x| &*x.0[0]).collect();
+                job.opened = Some(Column::Num(row_numbers(job.shape, &columns)));
+            }
+            // There is one addend, which masks nothing.
+            Op::Mask { .. } => job.results[0].0[0].fill(0),
+            Op::OpenMasked => {
+                let planes: Vec<&[u64]> = job.args.iter().map(|x| &*x.0[0]).collect();
+                words::from_planes(&planes, &mut job.results[0].0[0]);
             }
             op => return Err(unknown(job.at, op)),
         }

@@ -25,7 +25,6 @@
 mod additive;
 mod clear;
 mod frames;
-mod order;
 mod rep3;
 mod triples;
 

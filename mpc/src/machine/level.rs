@@ -8,6 +8,7 @@ use crate::{
     engine::{Engine, Inbox, Job, Outbox, Share},
     execute::job_shape,
     linear::{self, Ring, with_ring},
+    order,
     schedule::{Task, results},
     share::Component,
     transpose, words,
@@ -115,6 +116,10 @@ impl<'a> Level<'a> {
             })?;
             match self.circuit.instructions()[task.at].op {
                 Op::Open => self.opened.extend(opened),
+                Op::Permute { order, inverse } => {
+                    let opened = opened.ok_or_else(|| missing(task.at))?;
+                    self.permute(task.at, order, inverse, &opened)?;
+                }
                 _ => ctx.opened.extend(opened.map(|column| (task.at, column))),
             }
         }
@@ -256,6 +261,28 @@ impl<'a> Level<'a> {
             *column = Column::Num(Vec::new());
         }
         self.bury(ctx, at);
+    }
+
+    /// Puts the columns after the first `order` into the order that was opened.
+    fn permute(&mut self, at: usize, order: usize, inverse: bool, opened: &Column) -> Result<()> {
+        let circuit = self.circuit;
+        let ids = &circuit.instructions()[at].args;
+        let pending = self.pending.get_mut(&at).ok_or_else(|| missing(at))?;
+        let args = arguments(&self.slots, &pending.temporary, ids).ok_or_else(|| missing(at))?;
+        let rows = order::from_opened(opened.words())?;
+        for component in 0..args.iter().map(|share| share.0.len()).max().unwrap_or(0) {
+            let (mut shapes, mut columns, mut moved) = (Vec::new(), Vec::new(), Vec::new());
+            let both = args[order..].iter().zip(&mut pending.results).zip(&ids[order..]);
+            for ((from, to), &id) in both {
+                if let (Some(from), Some(to)) = (from.0.get(component), to.0.get_mut(component)) {
+                    shapes.push(circuit.shape(id));
+                    columns.push(&**from);
+                    moved.push(to.as_mut());
+                }
+            }
+            order::arrange(&shapes, &columns, &rows, inverse, &mut moved);
+        }
+        Ok(())
     }
 
     /// Calls the engine on a pending job.

@@ -5,8 +5,10 @@
 //! linear over numbers are local.
 
 mod aes;
+mod aggregate;
 mod arithmetic;
 mod category;
+mod compact;
 mod compare;
 mod convert;
 mod division;
@@ -14,14 +16,17 @@ mod extreme;
 mod group;
 mod logic;
 pub mod numbers;
+mod permutation;
 mod prefix;
 mod segment;
 mod sort;
 
 pub use aes::aes128;
+pub use aggregate::{Groups, aggregate_by_key};
 pub use arithmetic::{add, carry_save, multiply, subtract, sum_of, top_of_sum};
 pub(crate) use arithmetic::{sum_is_ones, sum_planes};
 pub use category::{look_up, look_up_number, one_hot};
+pub use compact::{Compacted, compact};
 pub use compare::{
     at_least_public, equal, equal_public, in_range_public, is_negative, less, less_public, max,
     min, signed_order,
@@ -37,6 +42,7 @@ pub use extreme::{
 };
 pub use group::{count_by_key, count_rows, group_sum, sum_by_key};
 pub use logic::{and_all, or_all, select, suppress};
+pub use permutation::{Order, apply, apply_inverse, compose, invert, random_order};
 pub use segment::{
     segment_ends, segment_starts, segmented_count, segmented_first, segmented_max, segmented_min,
     segmented_sum, segmented_sums,

@@ -8,7 +8,7 @@
 
 use tacit_mpc::{Bit, Builder, Circuit, Kind, Num, Op, Shape, Sort, rank::Contest};
 
-use super::less;
+use super::{Order, less, permutation::row_width};
 
 /// Rows that were sorted.
 #[derive(Clone, Debug)]
@@ -21,6 +21,13 @@ pub struct Sorted {
     pub bits: Vec<Bit>,
     /// Planes of the number that each row had before.
     pub from: Vec<Bit>,
+}
+
+impl Sorted {
+    /// The permutation that sorts: [`apply`](super::apply) sorts other columns with as many rows alike.
+    pub fn order(&self) -> Order {
+        Order::Planes(self.from.clone())
+    }
 }
 
 /// The rows sorted by `keys`, the first of them most significant, each given as planes of an
@@ -40,7 +47,7 @@ pub struct Sorted {
 /// If there is no key, or numbers of rows differ.
 pub fn sort(b: &mut Builder, keys: &[Vec<Bit>], nums: &[Num], bits: &[Bit]) -> Sorted {
     let rows = b.rows(keys[0][0]);
-    let number = (usize::BITS - rows.saturating_sub(1).leading_zeros()).max(1) as usize;
+    let number = row_width(rows);
     let from = b.row_number(rows, number);
     // The row's number makes keys distinct and the sort stable.
     let planes: Vec<Bit> =

@@ -5,7 +5,7 @@ use tacit_protocols::aes128;
 use super::common::family::{Given, Value};
 use super::registry::{Case, Data, Operator, operator};
 
-pub const OPERATORS: &[Operator] = &[operator("aes128", &[128], cipher).in_forms(1)];
+pub const OPERATORS: &[Operator] = &[operator("aes128", &[128], cipher).in_forms(1).up_to(65)];
 
 /// Keys and blocks in the form of the case, of two words each.
 fn cipher(d: &mut Data) -> Case {

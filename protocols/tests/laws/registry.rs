@@ -98,10 +98,14 @@ pub struct Operator {
     pub widths: &'static [usize],
     /// The fewest rows that it takes.
     pub least_rows: usize,
+    /// The most rows that it is tried on.
+    pub most_rows: usize,
     /// How many of [`FORMS`] each number of rows goes through, in turn.
     pub forms: usize,
     /// Whether the rows come out in a random order.
     pub mixes: bool,
+    /// Whether it runs on engines with a shuffle alone.
+    pub shuffles: bool,
     /// Makes a case.
     pub case: fn(&mut Data) -> Case,
 }
@@ -112,13 +116,27 @@ pub const fn operator(
     widths: &'static [usize],
     case: fn(&mut Data) -> Case,
 ) -> Operator {
-    Operator { name, widths, least_rows: 0, forms: FORMS.len(), mixes: false, case }
+    Operator {
+        name,
+        widths,
+        least_rows: 0,
+        most_rows: usize::MAX,
+        forms: FORMS.len(),
+        mixes: false,
+        shuffles: false,
+        case,
+    }
 }
 
 impl Operator {
     /// The same for at least one row.
     pub const fn of_rows(self) -> Self {
         Self { least_rows: 1, ..self }
+    }
+
+    /// The same, tried on so many rows at most: for circuits that take long.
+    pub const fn up_to(self, most_rows: usize) -> Self {
+        Self { most_rows, ..self }
     }
 
     /// The same, in so many forms for each number of rows: for circuits that take long.
@@ -128,7 +146,12 @@ impl Operator {
 
     /// The same where the rows come out in a random order.
     pub const fn mixing(self) -> Self {
-        Self { mixes: true, ..self }
+        Self { mixes: true, ..self.shuffling() }
+    }
+
+    /// The same for engines with a shuffle.
+    pub const fn shuffling(self) -> Self {
+        Self { shuffles: true, ..self }
     }
 }
 

@@ -74,7 +74,7 @@ pub const OPERATORS: &[Operator] = &[
             vec![ops::segmented_count(b, x[0].bits()[0]).into()]
         })
     }),
-    operator("sort", ANY, sort).in_forms(2),
+    operator("sort", ANY, sort).shuffling().in_forms(2),
     operator("shuffle", &[64], shuffle).mixing(),
 ];
 

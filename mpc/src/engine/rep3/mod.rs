@@ -12,6 +12,9 @@
 //! | addend 1 | `x_2` is known to the two parties that hold it: a sharing as it stands | nothing |
 //! | random | `x_p` from a mask shared with `p - 1` | nothing |
 //! | open | `x_p` goes to `p + 1`, which is missing it | one bit per party |
+//! | permute | the order is opened, the rest is local | one word or the planes of the order per party |
+//! | mask | `x_2` from the key of the two parties that hold it; `x_0 = x_1 = 0` | nothing |
+//! | open masked | party 2 sends its `x_2` of the planes to party 0, which enters the number | the planes from party 2, one word from party 0, two rounds |
 //! | shuffle | in turn every two parties permute by an order that they alone know and share anew: [`shuffle`] | two words per party, three rounds |
 //! | reveal | every compute party sends `x_p + a_p` to the receiver | one word per party |
 //!
@@ -30,7 +33,7 @@ mod shuffle;
 use std::collections::BTreeMap;
 
 use rayon::prelude::*;
-use tacit_net::Link;
+use tacit_net::{Arena, Buffer, Link};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::{
@@ -38,9 +41,10 @@ use super::{
     input, no_addend, total, unknown,
 };
 use crate::{
-    Circuit, Error, Kind, Op, Result, Roster, Shape,
+    Circuit, Column, Error, Kind, Op, Result, Roster, Shape,
     linear::{self, PIECE, Ring, SPLIT, with_ring},
     mask::{self, Batch, Prg},
+    order::row_numbers,
     share::Component,
     words,
 };
@@ -100,7 +104,21 @@ impl Scheme for Rep3 {
                 price.rounds = 1;
                 price.wire(0, c[0], c[1], width * circuit.shape(instruction.first).bytes());
             }
-            Op::Addend { index: 1, .. } | Op::Random { .. } => {}
+            Op::Addend { index: 1, .. } | Op::Random { .. } | Op::Mask { .. } => {}
+            Op::OpenMasked => {
+                price.rounds = 2;
+                let planes = instruction.args.iter().map(|&id| circuit.shape(id).bytes()).sum();
+                price.wire(0, c[2], c[0], planes);
+                price.wire(1, c[0], c[1], circuit.shape(instruction.first).bytes());
+            }
+            Op::Permute { order, .. } => {
+                price.rounds = 1;
+                let by = &instruction.args[..*order];
+                let bytes = by.iter().map(|&id| circuit.shape(id).bytes()).sum();
+                for p in 0..3 {
+                    price.wire(0, c[p], c[(p + 1) % 3], bytes);
+                }
+            }
             Op::Addend { index, .. } => return Err(no_addend(at, *index)),
             Op::Open => {
                 price.rounds = 1;
@@ -357,6 +375,16 @@ impl Party {
     }
 }
 
+/// A column of which `from` sent the component that this party lacks.
+fn opened(shape: Shape, x: &super::Share, from: usize, inbox: &Inbox) -> Result<Buffer> {
+    let mut z = Arena::default().take(8 * shape.words());
+    linear::add(shape.kind, &x.0[0], &x.0[1], &mut z);
+    let bytes = inbox.section(from, shape.bytes())?;
+    with_ring!(shape.kind, R => words::get_with(bytes, &mut z, R::add));
+    words::clean(shape, &mut z);
+    Ok(z)
+}
+
 /// The two components of a share.
 fn components(share: &mut super::Share) -> [&mut [u64]; 2] {
     let (x, y) = share.0.split_at_mut(1);
@@ -393,6 +421,27 @@ impl Engine for Party {
                 Ok(())
             }
             Op::Shuffle { .. } => self.start_shuffle(job, out),
+            Op::Permute { order, .. } => {
+                let bytes = job.shape.bytes();
+                for by in &job.args[..*order] {
+                    words::put(&by.0[0], out.section(self.next(), bytes)?);
+                }
+                Ok(())
+            }
+            Op::OpenMasked if job.step == 0 && self.place == 2 => {
+                let bytes = job.shape.bytes();
+                for plane in job.args {
+                    words::put(&plane.0[0], out.section(self.next(), bytes)?);
+                }
+                Ok(())
+            }
+            Op::OpenMasked if job.step == 1 && self.place == 0 => {
+                let [x, y] = components(&mut job.results[0]);
+                self.enter[0].fill(job.masks, x);
+                linear::sub_from(Kind::Num, x, y);
+                words::put(y, out.section(self.next(), 8 * y.len())?);
+                Ok(())
+            }
             Op::Addend { index: 0, .. } if self.place == 0 => self.give_addend(job, out),
             Op::Reveal { to, .. } if *to != self.me => {
                 words::put(&self.masked(job), out.section(*to, job.shape.bytes())?);
@@ -457,9 +506,41 @@ impl Engine for Party {
             }
             Op::Reveal { .. } => {}
             Op::Open => {
-                let mut z = job.args[0].0[0].to_vec();
-                linear::add_to(job.shape.kind, &job.args[0].0[1], &mut z);
-                job.opened = Some(total(job.shape, &mut z, &[self.prev()], inbox)?);
+                let z = opened(job.shape, job.args[0], self.prev(), inbox)?;
+                job.opened = Some(Column::from_words(job.shape, z.to_vec()));
+            }
+            Op::Permute { order, .. } => {
+                let mut columns = Vec::with_capacity(*order);
+                for by in &job.args[..*order] {
+                    columns.push(opened(job.shape, by, self.prev(), inbox)?);
+                }
+                let columns: Vec<&[u64]> = columns.iter().map(|column| &**column).collect();
+                job.opened = Some(Column::Num(row_numbers(job.shape, &columns)));
+            }
+            Op::Mask { width, .. } => {
+                // Only x_2 is there: the second component of party 1 and the first of party 2.
+                for (component, z) in components(&mut job.results[0]).into_iter().enumerate() {
+                    if self.place + component == 2 {
+                        self.random[component].fill(job.masks, z);
+                        words::narrow(*width, z);
+                    } else {
+                        z.fill(0);
+                    }
+                }
+            }
+            Op::OpenMasked if job.step == 0 => {
+                if self.place == 0 {
+                    let mut planes = Vec::with_capacity(job.args.len());
+                    for plane in job.args {
+                        planes.push(opened(job.shape, plane, self.prev(), inbox)?);
+                    }
+                    let planes: Vec<&[u64]> = planes.iter().map(|plane| &**plane).collect();
+                    words::from_planes(&planes, &mut job.results[0].0[1]);
+                }
+            }
+            Op::OpenMasked => {
+                let shape = Shape { kind: Kind::Num, ..job.shape };
+                self.take(shape, job.masks, 0, &mut job.results[0], inbox)?;
             }
             Op::Shuffle { .. } => self.finish_shuffle(job, inbox)?,
             op => return Err(unknown(job.at, op)),

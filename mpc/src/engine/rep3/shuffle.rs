@@ -23,11 +23,9 @@ use tacit_net::{Arena, Buffer};
 use super::{Component, Inbox, Job, Outbox, Party, words};
 use crate::{
     Kind, Op, Result, Shape,
-    engine::{
-        order::{order, permute},
-        unknown,
-    },
+    engine::unknown,
     linear::{self, Ring, with_ring},
+    order::{order, permute},
 };
 
 /// Places of the two parties that permute in a step.
