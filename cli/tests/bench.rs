@@ -217,11 +217,12 @@ fn a_party_that_is_not_in_the_file_or_has_another_key_is_refused_at_once() {
 }
 
 #[test]
-fn the_sites_of_a_study_measure_together_and_nobody_else_does() {
+fn the_sites_of_a_study_measure_together_over_its_transport_and_nobody_else_does() {
     let home = tempfile::tempdir().unwrap();
     let file = home.path().join("visits.csv");
     fs::write(&file, support::data::csv(&support::data::rows(30), ',')).unwrap();
-    let sandbox = support::Sandbox::new("visits", &file, &["--null", "NA", "--engines", "rep3"]);
+    let made = ["--null", "NA", "--engines", "rep3", "--transport", "tcp"];
+    let sandbox = support::Sandbox::new("visits", &file, &made);
     let study = sandbox.study();
     let start = |site: &str| {
         let key = sandbox.party(site).join("key");
@@ -234,7 +235,7 @@ fn the_sites_of_a_study_measure_together_and_nobody_else_does() {
     for process in processes {
         let output = process.wait_with_output().unwrap();
         assert!(output.status.success(), "{}", both(&output));
-        assert!(text(&output.stdout).contains("rep3/mul/10/quic-apart"), "{}", both(&output));
+        assert!(text(&output.stdout).contains("rep3/mul/10/tcp-apart"), "{}", both(&output));
     }
     let key = sandbox.key();
     let base = ["bench", "run", "mul", "--n", "1", "--study", path(&study), "--key", path(&key)];

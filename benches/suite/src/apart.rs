@@ -1,15 +1,23 @@
 //! Measuring among parties in processes, or on machines, of their own.
 //!
 //! All parties run the same command. They first tell each other what they are about to measure and
-//! with which program, and nobody starts unless all say the same. Then every repetition is a session
+//! with which program, and nobody starts unless all say the same; that they look for each other over
+//! different transports is found out as well. Then every repetition is a session
 //! of its own, after which the parties tell each other their times. The first party asks: it enters
 //! the inputs, and what is opened is opened to it. It computes as well.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::SocketAddr,
+    thread,
+    time::{Duration, Instant},
+};
 
 use serde::{Deserialize, Serialize};
 use tacit_mpc::{Bill, Circuit, EngineKind, Roster, bill};
-use tacit_net::mesh::{Endpoint, HELLO, LinkOptions, MeshLink, Options, Peer, SecretKey};
+use tacit_net::{
+    Fault,
+    mesh::{Endpoint, HELLO, LinkOptions, MeshLink, Options, Peer, SecretKey, Transport},
+};
 
 use crate::{
     Error, Record, References, Result, Setting, machine,
@@ -18,6 +26,16 @@ use crate::{
 
 /// How long the parties may take to meet: people start them one after the other.
 pub const MEET: Duration = Duration::from_mins(2);
+
+/// Between two looks for parties that are not there yet.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// How long such a look may take over the transport that is not one's own.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// How long a party that has found one of another transport stays, so that it is found as well:
+/// longer than a look at a party whose network says nothing.
+const LINGER: Duration = Duration::from_secs(5);
 
 /// How long a round may take.
 const ROUND: Duration = Duration::from_mins(5);
@@ -83,6 +101,15 @@ struct Told {
     billed: bool,
 }
 
+/// Where a party is, as far as a look tells.
+enum Seen {
+    Here,
+    /// Over the other transport.
+    Otherwise,
+    /// Not yet, or never.
+    Not(tacit_net::Error),
+}
+
 /// One party.
 pub struct Apart {
     endpoint: Endpoint,
@@ -92,12 +119,18 @@ pub struct Apart {
 }
 
 impl Apart {
-    /// Listens as party `me` of `peers`, who all have an address.
+    /// Listens as party `me` of `peers`, who all have an address, over the transport that all use.
     ///
     /// # Errors
     /// [`Error::Net`] if the address cannot be had.
-    pub fn new(key: SecretKey, listen: SocketAddr, peers: Vec<Peer>, me: usize) -> Result<Self> {
-        let endpoint = Endpoint::bind(Options::new(key).listen(listen))?;
+    pub fn new(
+        key: SecretKey,
+        over: Transport,
+        listen: SocketAddr,
+        peers: Vec<Peer>,
+        me: usize,
+    ) -> Result<Self> {
+        let endpoint = Endpoint::bind(Options::new(key).over(over).listen(listen))?;
         endpoint.allow(peers.iter().map(|peer| (peer.key, peer.name.clone())));
         Ok(Self { endpoint, peers, me, sessions: 0 })
     }
@@ -147,6 +180,7 @@ impl Apart {
             repetitions: settings.iter().map(|setting| setting.repeat as u64).max().unwrap_or(0),
             measurements: settings.iter().map(measurement).collect::<Result<_>>()?,
         };
+        self.meet()?;
         let mut link = self.link()?;
         let theirs: Vec<Option<Terms>> = tell(&mut link, &mine)?;
         let mut difference = None;
@@ -162,11 +196,72 @@ impl Apart {
         }
     }
 
-    /// Runs a setting that all agreed on; every party gets the record.
+    /// Waits until everybody is there, over the transport of this party.
+    fn meet(&self) -> Result<()> {
+        let until = Instant::now() + MEET;
+        let others = self.peers.iter().enumerate().filter(|(i, _)| *i != self.me);
+        let mut missing: Vec<&Peer> = others.map(|(_, peer)| peer).collect();
+        loop {
+            let seen: Vec<Seen> = thread::scope(|scope| {
+                let looks: Vec<_> =
+                    missing.iter().map(|&peer| scope.spawn(move || self.look(peer))).collect();
+                let closed = |_| Seen::Not(tacit_net::Error::Closed);
+                looks.into_iter().map(|look| look.join().unwrap_or_else(closed)).collect()
+            });
+            let mut absent = None;
+            let mut still = Vec::new();
+            for (peer, seen) in missing.into_iter().zip(seen) {
+                match seen {
+                    Seen::Here => {}
+                    Seen::Otherwise => {
+                        thread::sleep(LINGER);
+                        let mine = self.endpoint.transport();
+                        return Err(Error::Differs {
+                            what: "the transport".to_owned(),
+                            mine: mine.to_string(),
+                            peer: peer.name.clone(),
+                            theirs: mine.other().to_string(),
+                        });
+                    }
+                    Seen::Not(error) if !may_come(&error) => return Err(error.into()),
+                    Seen::Not(error) => {
+                        still.push(peer);
+                        absent.get_or_insert(error);
+                    }
+                }
+            }
+            missing = still;
+            let Some(error) = absent else { return Ok(()) };
+            if Instant::now() + PAUSE >= until {
+                return Err(error.into());
+            }
+            thread::sleep(PAUSE);
+        }
+    }
+
+    /// Looks for a party, over both transports at once.
+    fn look(&self, peer: &Peer) -> Seen {
+        let endpoint = &self.endpoint;
+        let other = endpoint.transport().other();
+        let (here, there) = thread::scope(|scope| {
+            let there = scope.spawn(move || endpoint.ping_over(other, peer, LOOK));
+            (endpoint.ping(peer), there.join())
+        });
+        match (here, there) {
+            (Ok(_), _) => Seen::Here,
+            (Err(_), Ok(Ok(_))) => Seen::Otherwise,
+            (Err(error), _) => Seen::Not(error),
+        }
+    }
+
+    /// Runs a setting that all agreed on; every party gets the record, which names the transport of
+    /// the parties whatever link the setting names.
     ///
     /// # Errors
     /// As [`Setting::measure`].
     pub fn measure(&mut self, setting: &Setting, references: &References) -> Result<Record> {
+        let link = self.endpoint.transport().into();
+        let setting = &Setting { link, ..setting.clone() };
         let (circuit, roster, bill) = self.circuit(setting)?;
         let play = Play { circuit: &circuit, engine: setting.engine, roster: &roster };
         let asks = self.me == 0;
@@ -221,6 +316,13 @@ impl Apart {
     }
 }
 
+/// Whether it is of use to look for a party again.
+fn may_come(error: &tacit_net::Error) -> bool {
+    use Fault::{NoAddress, OtherProtocol, RefusedOurKey, WrongKey};
+    let tacit_net::Error::Unreachable { fault, .. } = error else { return false };
+    !matches!(fault, RefusedOurKey | WrongKey | OtherProtocol | NoAddress)
+}
+
 /// Tells all peers something and hears theirs, by index; nothing at one's own.
 fn tell<T: Serialize + for<'a> Deserialize<'a>>(
     link: &mut MeshLink,
@@ -242,7 +344,7 @@ fn tell<T: Serialize + for<'a> Deserialize<'a>>(
 
 #[cfg(test)]
 mod tests {
-    use std::{net::UdpSocket, thread};
+    use std::net::UdpSocket;
 
     use tacit_net::mesh::PublicKey;
 
@@ -270,6 +372,15 @@ mod tests {
 
     /// Every party measures what `setting` says for it.
     fn play(count: u8, setting: impl Fn(usize) -> Setting + Sync) -> Vec<Result<Record>> {
+        play_over(count, &|_| Transport::Quic, setting)
+    }
+
+    /// As [`play`], over the transport that `over` says for each.
+    fn play_over(
+        count: u8,
+        over: &(impl Fn(usize) -> Transport + Sync),
+        setting: impl Fn(usize) -> Setting + Sync,
+    ) -> Vec<Result<Record>> {
         let all = parties(count);
         let peers: Vec<Peer> = all.iter().map(|party| party.2.clone()).collect();
         let references = References {
@@ -283,7 +394,7 @@ mod tests {
             let (setting, peers, references) = (&setting, &peers, &references);
             let start = |(me, (key, address, _)): (usize, (SecretKey, SocketAddr, Peer))| {
                 scope.spawn(move || {
-                    let mut apart = Apart::new(key, address, peers.clone(), me)?;
+                    let mut apart = Apart::new(key, over(me), address, peers.clone(), me)?;
                     let setting = setting(me);
                     apart.agree(std::slice::from_ref(&setting))?;
                     apart.measure(&setting, references)
@@ -311,6 +422,30 @@ mod tests {
                 assert_eq!(other.online, first.online);
             }
         }
+    }
+
+    #[test]
+    fn parties_apart_measure_over_tcp_and_the_record_names_it() {
+        let setting = |_| setting(EngineKind::Rep3, "less-20", 100, 3);
+        for record in play_over(3, &|_| Transport::Tcp, setting) {
+            let record = record.unwrap();
+            assert!(record.name.ends_with("/less-20/100/tcp-apart"), "{}", record.name);
+            assert_eq!(record.link, LinkRecord::Tcp);
+        }
+    }
+
+    #[test]
+    fn parties_with_different_transports_name_both_and_do_not_wait() {
+        let begin = Instant::now();
+        let over = |me: usize| if me == 1 { Transport::Tcp } else { Transport::Quic };
+        let results = play_over(3, &over, |_| setting(EngineKind::Rep3, "mul", 10, 3));
+        let due = [("quic", "tcp", "p1"), ("tcp", "quic", "p0"), ("quic", "tcp", "p1")];
+        for (result, (mine, theirs, peer)) in results.into_iter().zip(due) {
+            let said = result.unwrap_err().to_string();
+            let due = format!("the transport differs: {mine:?} here, {theirs:?} at {peer}");
+            assert_eq!(said, due);
+        }
+        assert!(begin.elapsed() < MEET / 4);
     }
 
     #[test]
@@ -361,7 +496,7 @@ mod tests {
         let mut all = parties(2);
         let peers: Vec<Peer> = all.iter().map(|party| party.2.clone()).collect();
         let (key, address, _) = all.remove(0);
-        let mut apart = Apart::new(key, address, peers, 0).unwrap();
+        let mut apart = Apart::new(key, Transport::Tcp, address, peers, 0).unwrap();
         let error = apart.agree(&[setting(EngineKind::Rep3, "mul", 10, 3)]).unwrap_err();
         assert!(error.to_string().contains("three"), "{error}");
     }

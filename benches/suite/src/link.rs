@@ -58,6 +58,15 @@ impl LinkKind {
     }
 }
 
+impl From<Transport> for LinkKind {
+    fn from(transport: Transport) -> Self {
+        match transport {
+            Transport::Quic => Self::Quic,
+            Transport::Tcp => Self::Tcp,
+        }
+    }
+}
+
 fn numbers(profile: Profile) -> (f64, f64) {
     (profile.one_way.as_secs_f64() * 1e3, profile.bits_per_second / 1e6)
 }

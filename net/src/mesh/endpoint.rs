@@ -32,7 +32,7 @@ const CONNECTIONS_PER_KEY: usize = 256;
 const DRAIN: Duration = Duration::from_secs(5);
 
 /// A party to talk to.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
     /// Name for messages.
     pub name: String,

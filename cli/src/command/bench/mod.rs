@@ -38,7 +38,8 @@ The sites of a study measure the same way with --study study.toml in the place o
 their services are stopped.
 
 Nobody starts unless all have the same program, parties, tasks, rows and repetitions. Frames go over
-QUIC, and every party gets the records.";
+QUIC, or over TCP if the first line of the file is transport = \"tcp\" or the study says so; every
+party gets the records.";
 
 const COMPARE_HELP: &str = "\
 The ratio is the speed of B over that of A, by the medians of their times: 2 is twice as fast. The

@@ -8,8 +8,8 @@ use std::{
 
 use clap::Args;
 use serde::Deserialize;
-use tacit_bench::{Apart, LinkKind, References, Setting, apart::MEET};
-use tacit_governance::{KeyPair, PublicKey, Role, Study};
+use tacit_bench::{Apart, References, Setting, apart::MEET};
+use tacit_governance::{KeyPair, PublicKey, Role, Study, Transport};
 use tacit_mpc::EngineKind;
 use tacit_net::mesh::{self, Peer, SecretKey};
 
@@ -56,6 +56,9 @@ pub struct Together {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
+    /// What carries the frames, as in a study.
+    #[serde(default)]
+    transport: Transport,
     party: Vec<Party>,
 }
 
@@ -82,7 +85,7 @@ impl Together {
 pub fn run(arguments: &Run, context: &Context) -> Result<()> {
     let together = &arguments.together;
     let mut settings = settings(arguments)?;
-    let (file, peers) = match (&together.peers, &together.study) {
+    let (file, found) = match (&together.peers, &together.study) {
         (Some(file), _) => {
             let text =
                 std::fs::read_to_string(file).map_err(|error| Failure::file(file, &error))?;
@@ -92,7 +95,11 @@ pub fn run(arguments: &Run, context: &Context) -> Result<()> {
         (None, None) => return Ok(()),
     };
     let wrong = |what: String| Failure::setup("peers", format!("{}: {what}", file.display()));
-    let peers = peers.map_err(wrong)?;
+    let (transport, peers) = found.map_err(wrong)?;
+    let over = match transport {
+        Transport::Quic => mesh::Transport::Quic,
+        Transport::Tcp => mesh::Transport::Tcp,
+    };
     let Some(key) = &together.key else {
         return Err(Failure::new(Exit::Usage, "usage", "--key FILE is due: whose part is this?"));
     };
@@ -103,13 +110,13 @@ pub fn run(arguments: &Run, context: &Context) -> Result<()> {
         None => listen_at(&peers[at]).map_err(wrong)?,
     };
     for setting in &mut settings {
-        adapt(setting, peers.len());
+        adapt(setting, over, peers.len());
     }
     // What the suite measures over several links is one measurement here.
     let mut seen = BTreeSet::new();
     settings.retain(|setting| seen.insert(setting.name()));
     let mut apart =
-        Apart::new(SecretKey::from_seed(*pair.seed()), listen, peers, at).map_err(failure)?;
+        Apart::new(SecretKey::from_seed(*pair.seed()), over, listen, peers, at).map_err(failure)?;
     let references = References::alone();
     context.note(&format!("waiting up to {} s for the other parties", MEET.as_secs()));
     apart.agree(&settings).map_err(failure)?;
@@ -124,14 +131,14 @@ pub fn run(arguments: &Run, context: &Context) -> Result<()> {
     Ok(())
 }
 
-/// The parties are those of the file, and frames go over QUIC.
-fn adapt(setting: &mut Setting, parties: usize) {
-    setting.link = LinkKind::Quic;
+/// The parties are those of the file, and so is what carries the frames.
+fn adapt(setting: &mut Setting, over: mesh::Transport, parties: usize) {
+    setting.link = over.into();
     setting.parties = Apart::compute(setting.engine, parties);
 }
 
-/// The compute sites of a study for the engine that is measured, then its dealer.
-fn of_study(study: &Study, settings: &[Setting]) -> Result<Vec<Peer>, String> {
+/// The compute sites of a study for the engine that is measured, then its dealer; and its transport.
+fn of_study(study: &Study, settings: &[Setting]) -> Result<(Transport, Vec<Peer>), String> {
     let document = study.document();
     let engine = settings.first().map_or(EngineKind::Rep3, |setting| setting.engine);
     if settings.iter().any(|setting| setting.engine != engine) {
@@ -148,7 +155,7 @@ fn of_study(study: &Study, settings: &[Setting]) -> Result<Vec<Peer>, String> {
         key: mesh::PublicKey(*party.key.as_bytes()),
         address: party.address.clone(),
     };
-    Ok(sites.iter().filter_map(site).chain(dealer).map(peer).collect())
+    Ok((study.transport(), sites.iter().filter_map(site).chain(dealer).map(peer).collect()))
 }
 
 /// Which of the parties has this key, and the name if one is given.
@@ -168,7 +175,7 @@ fn place(peers: &[Peer], name: Option<&str>, key: &PublicKey) -> Result<usize, S
     }
 }
 
-fn read(text: &str) -> Result<Vec<Peer>, String> {
+fn read(text: &str) -> Result<(Transport, Vec<Peer>), String> {
     let file: File = toml::from_str(text).map_err(|error| error.to_string())?;
     let count = file.party.len();
     if !(2..=MOST).contains(&count) {
@@ -186,7 +193,7 @@ fn read(text: &str) -> Result<Vec<Peer>, String> {
         }
         peers.push(Peer { name, key, address: Some(address) });
     }
-    Ok(peers)
+    Ok((file.transport, peers))
 }
 
 /// The address itself where it is a number, else its port on all interfaces.
@@ -210,7 +217,10 @@ mod tests {
     #[test]
     fn a_file_of_peers_is_read_and_a_wrong_one_refused_with_the_reason() {
         let (a, b) = (party("a", 1, "127.0.0.1:7000"), party("b", 2, "bench-b.example:7000"));
-        let peers = read(&format!("{a}{b}")).unwrap();
+        let (transport, peers) = read(&format!("{a}{b}")).unwrap();
+        assert_eq!(transport, Transport::Quic);
+        let over_tcp = read(&format!("transport = \"tcp\"\n{a}{b}")).unwrap();
+        assert_eq!(over_tcp, (Transport::Tcp, peers.clone()));
         assert_eq!(listen_at(&peers[0]), Ok("127.0.0.1:7000".parse().unwrap()));
         assert_eq!(listen_at(&peers[1]), Ok("0.0.0.0:7000".parse().unwrap()));
         for (text, why) in [
@@ -220,6 +230,7 @@ mod tests {
             (format!("{a}{}", party("b", 2, "nowhere")), "HOST:PORT"),
             (format!("{a}{}", b.replace("ed25519:", "")), "key of \"b\""),
             (format!("{a}{b}port = 7\n"), "port"),
+            (format!("transport = \"udp\"\n{a}{b}"), "`quic` or `tcp`"),
             (String::new(), "party"),
         ] {
             let said = read(&text).unwrap_err();
