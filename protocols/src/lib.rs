@@ -37,7 +37,7 @@
 //! | choice | [`select`], [`suppress`] | [`numbers::select`], [`numbers::suppress`] |
 //! | categories and tables | [`one_hot`], [`look_up`] | [`look_up_number`] |
 //! | shifts and division | [`shift_right`], [`divide_public`], [`divide`] | [`numbers::shift_right`], [`numbers::divide_public`] |
-//! | conversion | [`to_num`] | [`to_bits`], [`is_zero`] |
+//! | conversion | [`to_num`], [`to_num_by_planes`], [`to_num_by_sum`] | [`to_bits`], [`is_zero`] |
 //! | within segments | [`segment_starts`], [`segmented_max`], [`segmented_first`] | [`segmented_sum`], [`segmented_count`] |
 //! | order | [`sort`](sort()), [`shuffle`](shuffle()) | the same |
 //! | secret permutations | [`random_order`], [`invert`], [`compose`], [`apply`], [`apply_inverse`] | the same |

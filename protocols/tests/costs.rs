@@ -164,6 +164,39 @@ fn a_choice_of_numbers_on_rep3_takes_3_rounds() {
 }
 
 #[test]
+fn a_conversion_of_many_bits_saves_bytes_and_one_of_few_saves_rounds() {
+    let of = |w: usize, by_sum: bool| {
+        price(EngineKind::Rep3, |b, rows| {
+            let x = bits(b, w, rows);
+            if by_sum { ops::to_num_by_sum(b, &x, 2) } else { ops::to_num_by_planes(b, &x, 2) }
+                .into()
+        })
+    };
+    for w in [2, 3, 8, 20, 32, 63, 64] {
+        let planes = of(w, false);
+        let bits = w as f64;
+        assert_eq!(
+            (planes.rounds, &planes.sent[..]),
+            (2, &[16.0 * bits, 8.0 * bits, 8.0 * bits][..])
+        );
+        let sum = of(w, true);
+        assert_eq!(sum.rounds as usize, ceil_log2(w + usize::from(w < 64)) + 2, "{w}");
+        let [first, others] = if w < 64 { [24.0, 8.0] } else { [8.0, 0.0] };
+        let adder = sum.sent[1] - others;
+        assert!(adder * 8.0 <= (w * ceil_log2(w)) as f64, "{w}: {adder}");
+        assert_eq!(sum.sent, [adder + first, adder + others, adder + others + bits / 8.0], "{w}");
+        let chosen = price(EngineKind::Rep3, |b, rows| {
+            let x = bits(b, w, rows);
+            b.to_num(&x).into()
+        });
+        // 8,000 rows are many bits from 5 planes on.
+        let due = if w < 5 { planes } else { sum };
+        assert_eq!((chosen.rounds, chosen.sent), (due.rounds, due.sent), "{w}");
+    }
+    assert_eq!(of(32, true).sent, [40.25, 24.25, 28.25]);
+}
+
+#[test]
 fn divisions_cost_what_they_say() {
     for (w, most_rounds, most_ands) in [(64, 16, 2300), (32, 13, 750)] {
         for d in [3, 7, 10, 100, 641, 1000, 12345, 86_400, 0x7fff_ffff] {

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use tacit_mpc::testing::{Inputs, Session, parties, session};
 use tacit_mpc::{Bit, Builder, Circuit, Column, EngineKind, Num};
 use tacit_net::{Arena, Frames, Link, Memory, Result, Round, Seed};
-use tacit_protocols::{Order, apply, apply_inverse, compact, lower, shuffle, sort};
+use tacit_protocols::{Order, apply, apply_inverse, compact, lower, shuffle, sort, to_num_by_sum};
 
 const RUNS: u64 = 600;
 
@@ -135,7 +135,8 @@ fn instructions() -> (Circuit, Session) {
     let sum = b.add(entered[1].0, entered[3].0);
     let planes = b.to_bits(sum, 5);
     let counted = b.to_num(&[bit]);
-    let (nums, bits) = shuffle(&mut b, &[number, counted], &planes);
+    let back = to_num_by_sum(&mut b, &planes, 2);
+    let (nums, bits) = shuffle(&mut b, &[number, counted, back], &planes);
     for x in nums {
         b.reveal(x, session.analyst, "number");
     }

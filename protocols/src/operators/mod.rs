@@ -32,7 +32,7 @@ pub use compare::{
     min, signed_order,
 };
 pub(crate) use convert::addend_planes;
-pub use convert::{from_public, is_zero, to_bits, to_num};
+pub use convert::{from_public, is_zero, to_bits, to_num, to_num_by_planes, to_num_by_sum};
 pub use division::{
     Quotient, divide, divide_public, divide_public_signed, shift_right, shift_right_signed,
 };

@@ -1,6 +1,6 @@
 //! Operators on numbers, and conversions.
 
-use tacit_mpc::Num;
+use tacit_mpc::{Bit, Builder, Num};
 use tacit_protocols::{self as ops, numbers};
 
 use super::common::family::Given;
@@ -14,7 +14,9 @@ const SMALL: &[usize] = &[1, 2, 7, 20];
 
 pub const OPERATORS: &[Operator] = &[
     operator("to_bits", EVERY, to_bits),
-    operator("to_num", EVERY, to_num),
+    operator("to_num", EVERY, |d| to_num(d, ops::to_num)).in_forms(1),
+    operator("to_num_by_planes", EVERY, |d| to_num(d, ops::to_num_by_planes)).in_forms(3),
+    operator("to_num_by_sum", EVERY, |d| to_num(d, ops::to_num_by_sum)),
     operator("is_zero", EVERY, is_zero),
     operator("numbers::is_negative", EVERY, |d| {
         let w = d.width;
@@ -107,10 +109,10 @@ fn to_bits(d: &mut Data) -> Case {
     })
 }
 
-fn to_num(d: &mut Data) -> Case {
+fn to_num(d: &mut Data, build: fn(&mut Builder, &[Bit], usize) -> Num) -> Case {
     let x = d.column(d.width);
-    Case::new(vec![Given::Bits(d.width, x.clone())], vec![x], |b, x, addends| {
-        vec![ops::to_num(b, x[0].bits(), addends).into()]
+    Case::new(vec![Given::Bits(d.width, x.clone())], vec![x], move |b, x, addends| {
+        vec![build(b, x[0].bits(), addends).into()]
     })
 }
 
