@@ -174,17 +174,17 @@ fn a_conversion_of_many_bits_saves_bytes_and_one_of_few_saves_rounds() {
     };
     for w in [2, 3, 8, 20, 32, 63, 64] {
         let planes = of(w, false);
-        let bits = w as f64;
+        let count = w as f64;
         assert_eq!(
             (planes.rounds, &planes.sent[..]),
-            (2, &[16.0 * bits, 8.0 * bits, 8.0 * bits][..])
+            (2, &[16.0 * count, 8.0 * count, 8.0 * count][..])
         );
         let sum = of(w, true);
         assert_eq!(sum.rounds as usize, ceil_log2(w + usize::from(w < 64)) + 2, "{w}");
         let [first, others] = if w < 64 { [24.0, 8.0] } else { [8.0, 0.0] };
         let adder = sum.sent[1] - others;
         assert!(adder * 8.0 <= (w * ceil_log2(w)) as f64, "{w}: {adder}");
-        assert_eq!(sum.sent, [adder + first, adder + others, adder + others + bits / 8.0], "{w}");
+        assert_eq!(sum.sent, [adder + first, adder + others, adder + others + count / 8.0], "{w}");
         let chosen = price(EngineKind::Rep3, |b, rows| {
             let x = bits(b, w, rows);
             b.to_num(&x).into()
