@@ -38,6 +38,9 @@
 //! # Ok::<(), tacit_mpc::Error>(())
 //! ```
 
+// A loop takes the instructions of where it is inlined: see `wide`.
+#![allow(clippy::inline_always)]
+
 mod bill;
 mod block;
 pub mod bristol;
@@ -62,6 +65,7 @@ mod share;
 mod sort;
 pub mod testing;
 mod transpose;
+mod wide;
 mod words;
 
 pub use bill::{Bill, PartyCost, bill};

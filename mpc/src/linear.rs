@@ -6,7 +6,7 @@
 
 use rayon::prelude::*;
 
-use crate::{Kind, Shape, field, words};
+use crate::{Kind, Shape, field, wide::wide, words};
 
 /// Words from which a loop is worth splitting over threads: half a megabyte, well past L2.
 pub(crate) const SPLIT: usize = 1 << 16;
@@ -104,18 +104,38 @@ pub(crate) fn times(kind: Kind, value: u64, rows: usize) -> u64 {
     }
 }
 
-fn zip_one(z: &mut [u64], f: impl Fn(u64) -> u64) {
+#[inline(always)]
+fn each(z: &mut [u64], f: &impl Fn(u64) -> u64) {
     for z in z {
         *z = f(*z);
     }
 }
 
+#[inline(always)]
+fn each_with(x: &[u64], z: &mut [u64], f: &impl Fn(u64, u64) -> u64) {
+    for (z, x) in z.iter_mut().zip(x) {
+        *z = f(*z, *x);
+    }
+}
+
+#[inline(always)]
+fn each_of_two(x: &[u64], y: &[u64], z: &mut [u64], f: &impl Fn(u64, u64) -> u64) {
+    for ((z, x), y) in z.iter_mut().zip(x).zip(y) {
+        *z = f(*x, *y);
+    }
+}
+
+#[inline(always)]
+fn total<R: Ring>(x: &[u64]) -> u64 {
+    x.iter().fold(0, |a, b| R::add(a, *b))
+}
+
+fn zip_one(z: &mut [u64], f: impl Fn(u64) -> u64) {
+    wide!(each(z, &f));
+}
+
 fn zip(x: &[u64], z: &mut [u64], f: impl Fn(u64, u64) -> u64 + Sync) {
-    let piece = |x: &[u64], z: &mut [u64]| {
-        for (z, x) in z.iter_mut().zip(x) {
-            *z = f(*z, *x);
-        }
-    };
+    let piece = |x: &[u64], z: &mut [u64]| wide!(each_with(x, z, &f));
     if z.len() < SPLIT {
         piece(x, z);
     } else {
@@ -124,11 +144,7 @@ fn zip(x: &[u64], z: &mut [u64], f: impl Fn(u64, u64) -> u64 + Sync) {
 }
 
 fn zip2(x: &[u64], y: &[u64], z: &mut [u64], f: impl Fn(u64, u64) -> u64 + Sync) {
-    let piece = |x: &[u64], y: &[u64], z: &mut [u64]| {
-        for ((z, x), y) in z.iter_mut().zip(x).zip(y) {
-            *z = f(*x, *y);
-        }
-    };
+    let piece = |x: &[u64], y: &[u64], z: &mut [u64]| wide!(each_of_two(x, y, z, &f));
     if z.len() < SPLIT {
         piece(x, y, z);
     } else {
@@ -193,7 +209,7 @@ pub(crate) fn fill(shape: Shape, c: u64, z: &mut [u64]) {
 /// Sum of all rows, one row.
 pub(crate) fn sum(kind: Kind, x: &[u64]) -> u64 {
     let words = with_ring!(kind, R => {
-        let piece = |x: &[u64]| x.iter().fold(0, |a, b| R::add(a, *b));
+        let piece = |x: &[u64]| wide!(total::<R>(x));
         if x.len() < SPLIT {
             piece(x)
         } else {
@@ -299,6 +315,28 @@ mod tests {
 
     fn shape(rows: usize) -> Shape {
         Shape { kind: Kind::Bit, rows }
+    }
+
+    #[test]
+    fn loops_give_equal_bits_with_all_instructions() {
+        let [x, y] = [3, 5].map(|by| crate::wide::testing::words(131, by));
+        for kind in [Kind::Num, Kind::Bit] {
+            with_ring!(kind, R => {
+                let mut due = x.clone();
+                each_of_two(&x, &y, &mut due, &R::mul);
+                each_with(&y, &mut due, &R::sub);
+                each(&mut due, &|z| R::add(z, 7));
+                for level in crate::wide::testing::levels() {
+                    let mut z = x.clone();
+                    fearless_simd::dispatch!(level, _ => each_of_two(&x, &y, &mut z, &R::mul));
+                    fearless_simd::dispatch!(level, _ => each_with(&y, &mut z, &R::sub));
+                    fearless_simd::dispatch!(level, _ => each(&mut z, &|z| R::add(z, 7)));
+                    assert_eq!(z, due, "{level:?}");
+                    let sum = fearless_simd::dispatch!(level, _ => total::<R>(&z));
+                    assert_eq!(sum, total::<R>(&due), "{level:?}");
+                }
+            });
+        }
     }
 
     proptest! {

@@ -10,6 +10,7 @@ use rayon::prelude::*;
 use crate::{
     Kind, Shape,
     linear::{PIECE, SPLIT},
+    wide::wide,
 };
 
 /// The valid bits of the last word of a column of `rows` bits.
@@ -92,24 +93,36 @@ pub(crate) fn get(bytes: &[u8], words: &mut [u64]) {
 
 /// Transposes a 64 by 64 matrix of bits in place: bit `j` of word `i` becomes bit `i` of word `j`
 /// (Warren, Hacker's Delight, 7-3).
+#[inline(always)]
 pub(crate) fn transpose(m: &mut [u64; 64]) {
-    let mut width = 32;
-    let mut mask = 0x0000_0000_ffff_ffff_u64;
-    while width != 0 {
-        let mut row = 0;
-        while row < 64 {
-            let moved = (m[row] >> width ^ m[row + width]) & mask;
-            m[row] ^= moved << width;
-            m[row + width] ^= moved;
-            row = (row + width + 1) & !width;
+    swap::<32>(m, 0x0000_0000_ffff_ffff);
+    swap::<16>(m, 0x0000_ffff_0000_ffff);
+    swap::<8>(m, 0x00ff_00ff_00ff_00ff);
+    swap::<4>(m, 0x0f0f_0f0f_0f0f_0f0f);
+    swap::<2>(m, 0x3333_3333_3333_3333);
+    swap::<1>(m, 0x5555_5555_5555_5555);
+}
+
+/// Swaps the upper bits of each row with the lower ones of the row `WIDTH` further down.
+#[inline(always)]
+fn swap<const WIDTH: usize>(m: &mut [u64; 64], low: u64) {
+    for both in m.chunks_exact_mut(2 * WIDTH) {
+        let (upper, lower) = both.split_at_mut(WIDTH);
+        for (x, y) in upper.iter_mut().zip(lower) {
+            let moved = (*x >> WIDTH ^ *y) & low;
+            *x ^= moved << WIDTH;
+            *y ^= moved;
         }
-        width >>= 1;
-        mask ^= mask << width;
     }
 }
 
 /// The lowest `planes.len()` bits of numbers as bit planes.
 pub(crate) fn to_planes(numbers: &[u64], planes: &mut [&mut [u64]]) {
+    wide!(numbers_to_planes(numbers, planes));
+}
+
+#[inline(always)]
+fn numbers_to_planes(numbers: &[u64], planes: &mut [&mut [u64]]) {
     let mut block = [0; 64];
     for (at, rows) in numbers.chunks(64).enumerate() {
         block[..rows.len()].copy_from_slice(rows);
@@ -123,6 +136,11 @@ pub(crate) fn to_planes(numbers: &[u64], planes: &mut [&mut [u64]]) {
 
 /// The numbers of which bit planes are given, least significant first.
 pub(crate) fn from_planes(planes: &[&[u64]], numbers: &mut [u64]) {
+    wide!(planes_to_numbers(planes, numbers));
+}
+
+#[inline(always)]
+fn planes_to_numbers(planes: &[&[u64]], numbers: &mut [u64]) {
     let mut block = [0; 64];
     for (at, rows) in numbers.chunks_mut(64).enumerate() {
         block.fill(0);
@@ -154,6 +172,29 @@ mod tests {
         let mut back = vec![0; 130];
         from_planes(&planes, &mut back);
         assert_eq!(back, numbers);
+    }
+
+    #[test]
+    fn planes_have_equal_bits_with_all_instructions() {
+        let numbers = crate::wide::testing::words(200, 3);
+        let slow = |j: usize| -> Vec<u64> {
+            let bits = numbers.chunks(64).map(|rows| {
+                rows.iter().enumerate().fold(0, |word, (i, number)| word | (number >> j & 1) << i)
+            });
+            bits.collect()
+        };
+        for level in crate::wide::testing::levels() {
+            let mut planes = vec![vec![0; 4]; 64];
+            let mut slices: Vec<&mut [u64]> = planes.iter_mut().map(Vec::as_mut_slice).collect();
+            fearless_simd::dispatch!(level, _ => numbers_to_planes(&numbers, &mut slices));
+            for (j, plane) in planes.iter().enumerate() {
+                assert_eq!(*plane, slow(j), "{level:?}");
+            }
+            let planes: Vec<&[u64]> = planes.iter().map(Vec::as_slice).collect();
+            let mut back = vec![0; 200];
+            fearless_simd::dispatch!(level, _ => planes_to_numbers(&planes, &mut back));
+            assert_eq!(back, numbers, "{level:?}");
+        }
     }
 
     #[test]

@@ -42,8 +42,9 @@ use super::{
 };
 use crate::{
     Circuit, Error, Kind, Op, Result, Roster, Shape,
-    linear::{PIECE, Ring, SPLIT, with_ring},
+    linear::{self, PIECE, Ring, SPLIT, with_ring},
     mask::Prg,
+    wide::wide,
     words,
 };
 
@@ -255,26 +256,16 @@ impl Party {
             let rows = start..start + n;
             let bytes = 8 * start..(8 * rows.end).min(job.shape.bytes());
             with_ring!(job.shape.kind, R => {
-                for ((((d, e), (a, b)), x), y) in d
-                    .iter_mut()
-                    .zip(e.iter_mut())
-                    .zip(a.iter().zip(b.iter()))
-                    .zip(&job.x[rows.clone()])
-                    .zip(&job.y[rows.clone()])
-                {
-                    (*d, *e) = (R::sub(*x, *a), R::sub(*y, *b));
-                }
+                linear::sub(job.shape.kind, &job.x[rows.clone()], a, d);
+                linear::sub(job.shape.kind, &job.y[rows.clone()], b, e);
                 for [their_d, their_e] in opened {
                     words::get_with(&their_d[bytes.clone()], d, R::add);
                     words::get_with(&their_e[bytes.clone()], e, R::add);
                 }
-                let first = self.place == 0;
-                for ((z, (d, e)), (a, b)) in
-                    z.iter_mut().zip(d.iter().zip(e.iter())).zip(a.iter().zip(b.iter()))
-                {
-                    let b = if first { R::add(*b, *e) } else { *b };
-                    *z = R::add(*z, R::add(R::mul(*d, b), R::mul(*e, *a)));
+                if self.place == 0 {
+                    linear::add_to(job.shape.kind, e, b);
                 }
+                wide!(combine::<R>([d, e], [a, b], z));
             });
             if rows.end == job.shape.words() {
                 words::clean(job.shape, z);
@@ -283,6 +274,14 @@ impl Party {
         for secret in [&mut a, &mut b] {
             secret.zeroize();
         }
+    }
+}
+
+/// Adds `d b + e a` to `z`.
+#[inline(always)]
+fn combine<R: Ring>([d, e]: [&[u64]; 2], [a, b]: [&[u64]; 2], z: &mut [u64]) {
+    for ((z, (d, e)), (a, b)) in z.iter_mut().zip(d.iter().zip(e)).zip(a.iter().zip(b)) {
+        *z = R::add(*z, R::add(R::mul(*d, *b), R::mul(*e, *a)));
     }
 }
 

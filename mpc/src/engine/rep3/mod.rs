@@ -46,6 +46,7 @@ use crate::{
     mask::{self, Batch, Prg},
     order::row_numbers,
     share::Component,
+    wide::wide,
     words,
 };
 
@@ -360,13 +361,8 @@ impl Party {
             let [y0, y1] = y.map(|y| &y[rows.clone()]);
             plus.draw(&self.zero[0], block, start, z.len());
             minus.draw(&self.zero[1], block, start, z.len());
-            let masks = plus.words().zip(minus.words());
             with_ring!(shape.kind, R => {
-                let terms = x0.iter().zip(x1).zip(y0).zip(y1).zip(masks);
-                for (z, ((((x0, x1), y0), y1), (plus, minus))) in z.iter_mut().zip(terms) {
-                    let own = R::add(R::mul(*x0, R::add(*y0, *y1)), R::mul(*x1, *y0));
-                    *z = R::add(own, R::sub(plus, minus));
-                }
+                wide!(product::<R>([x0, x1], [y0, y1], &plus, &minus, z));
             });
             if rows.end == shape.words() {
                 words::clean(shape, z);
@@ -383,6 +379,17 @@ fn opened(shape: Shape, x: &super::Share, from: usize, inbox: &Inbox) -> Result<
     with_ring!(shape.kind, R => words::get_with(bytes, &mut z, R::add));
     words::clean(shape, &mut z);
     Ok(z)
+}
+
+/// This party's part of the product, masked.
+#[inline(always)]
+fn product<R: Ring>(x: [&[u64]; 2], y: [&[u64]; 2], plus: &Batch, minus: &Batch, z: &mut [u64]) {
+    let masks = plus.words().zip(minus.words());
+    let terms = x[0].iter().zip(x[1]).zip(y[0]).zip(y[1]).zip(masks);
+    for (z, ((((x0, x1), y0), y1), (plus, minus))) in z.iter_mut().zip(terms) {
+        let own = R::add(R::mul(*x0, R::add(*y0, *y1)), R::mul(*x1, *y0));
+        *z = R::add(own, R::sub(plus, minus));
+    }
 }
 
 /// The two components of a share.
@@ -580,5 +587,37 @@ impl Client for Holder {
         let mut z = Zeroizing::new(vec![0; job.shape.words()]);
         job.opened = Some(total(job.shape, &mut z, &self.compute, inbox)?);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wide::testing;
+
+    #[test]
+    fn products_have_equal_bits_with_all_instructions() {
+        let [plus, minus] = [1, 2].map(|key| {
+            let mut batch = Batch::default();
+            batch.draw(&Prg::new([key; 16]), 3, 0, 131);
+            batch
+        });
+        let columns: Vec<Vec<u64>> = (1..5).map(|by| testing::words(131, by)).collect();
+        let [x, y] = [[&columns[0][..], &columns[1]], [&columns[2][..], &columns[3]]];
+        for kind in [Kind::Num, Kind::Bit] {
+            with_ring!(kind, R => {
+                let masks = plus.words().zip(minus.words());
+                let due = masks.enumerate().take(131).map(|(i, (plus, minus))| {
+                    let z = R::add(R::mul(x[0][i], y[0][i]), R::mul(x[0][i], y[1][i]));
+                    R::sub(R::add(R::add(z, R::mul(x[1][i], y[0][i])), plus), minus)
+                });
+                let due: Vec<u64> = due.collect();
+                for level in testing::levels() {
+                    let mut z = vec![0; 131];
+                    fearless_simd::dispatch!(level, _ => product::<R>(x, y, &plus, &minus, &mut z));
+                    assert_eq!(z, due, "{level:?}");
+                }
+            });
+        }
     }
 }
