@@ -54,6 +54,7 @@ pub mod field;
 mod linear;
 mod machine;
 mod mask;
+mod narrow;
 mod oracle;
 mod order;
 mod pool;

@@ -83,7 +83,7 @@ fn walk(
             }
             // Any order is as good as another.
             Op::Shuffle { .. } => args.iter().map(|&column| column.clone()).collect(),
-            Op::Sort(sort) => sorted(&args, sort.width),
+            Op::Sort(sort) => sorted(&args, sort.width, sort.first),
             Op::Permute { order, inverse } => permuted(&args, *order, *inverse)?,
             Op::RowNumber { rows, width } => planes(&(0..*rows as u64).collect::<Vec<_>>(), *width),
             Op::Block(block) => {
@@ -120,14 +120,15 @@ fn walk(
 }
 
 /// All columns with their rows sorted by the first `width`, planes of a key.
-fn sorted(args: &[&Column], width: usize) -> Vec<Column> {
+fn sorted(args: &[&Column], width: usize, first: Option<usize>) -> Vec<Column> {
     let key = |row: usize| -> Vec<u64> {
         args[..width].iter().rev().map(|plane| plane.row(row)).collect()
     };
     let mut rows: Vec<u32> = (0..args[0].rows() as u32).collect();
     rows.sort_by_cached_key(|&row| key(row as usize));
+    rows.truncate(first.unwrap_or(rows.len()));
     let gathered = args.iter().map(|column| {
-        let shape = column.shape();
+        let shape = Shape { rows: rows.len(), ..column.shape() };
         let mut z = vec![0; shape.words()];
         linear::gather(shape.kind, column.words(), &rows, &mut z);
         Column::from_words(shape, z)

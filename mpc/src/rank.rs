@@ -13,20 +13,29 @@
 //! row. In the last level all pairs of every bucket that is left are compared. Pairs beyond those
 //! that are needed are pairs of a row with itself.
 //!
+//! Where the smallest few rows are wanted alone, all rows are first compared with one pivot from a
+//! sorted sample, several times over: see `narrow.rs`. How many rows are below a pivot is opened too,
+//! and is as random as the order.
+//!
 //! The samples of a phase are bounded by what its buckets hold, so that their pairs always suffice;
 //! how many pairs the last level needs depends on the random order. It has room for more than
 //! their mean by what a bucket adds that is so large as to occur once in 2^40 runs; beyond that,
 //! [`Ranking::learn`] fails and the run must be repeated. Nothing is told by that.
 
-use crate::{Column, Error, Result};
+use crate::{
+    Column, Error, Result,
+    narrow::{self, Narrowing},
+};
 
 /// Comparisons that are opened at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
     /// The samples of all buckets, so many pairs.
     Sample(usize),
-    /// One comparison per row: row `i` with a row of its sample.
-    Search,
+    /// So many rows at most, each with one pivot.
+    Against(usize),
+    /// One comparison for each of so many rows at most, with a row of its sample.
+    Search(usize),
     /// All pairs of what is left, so many pairs.
     Last(usize),
 }
@@ -44,6 +53,11 @@ struct Phase {
 #[derive(Clone, Debug)]
 pub struct Contest {
     rows: usize,
+    /// Rows that are wanted, the smallest.
+    wanted: usize,
+    narrowings: Vec<Narrowing>,
+    /// Rows that are left after them at most.
+    left: usize,
     phases: Vec<Phase>,
     last: usize,
 }
@@ -59,7 +73,15 @@ impl Contest {
     pub fn new(rows: usize) -> Self {
         let all = rows.saturating_mul(rows.saturating_sub(1)) / 2;
         let n = rows as f64;
-        let mut best = Self { rows, phases: Vec::new(), last: all };
+        let empty = Self {
+            rows,
+            wanted: rows,
+            narrowings: Vec::new(),
+            left: rows,
+            phases: Vec::new(),
+            last: all,
+        };
+        let mut best = empty.clone();
         let mut fewest = all;
         let mut phases = Vec::new();
         // Rows of a bucket on average; pairs that are left on average, and in a bucket so large
@@ -78,8 +100,8 @@ impl Contest {
             let largest = mean * (RARE + (n / mean).ln().max(0.0));
             rare = (rare * together).max(largest * largest / 2.0);
             let last = ((1.25 * left + rare + n / 8.0).ceil() as usize).min(all);
-            let contest = Self { rows, phases: phases.clone(), last };
-            let pairs = contest.levels().map(|level| level.pairs(rows)).sum();
+            let contest = Self { phases: phases.clone(), last, ..empty.clone() };
+            let pairs = contest.pairs();
             if pairs < fewest {
                 (best, fewest) = (contest, pairs);
             }
@@ -87,23 +109,62 @@ impl Contest {
         best
     }
 
+    /// The schedule for the `wanted` smallest of `rows` rows: first as many comparisons of all rows
+    /// with one pivot as are of use, then those of what is left. A level counts as much as
+    /// comparisons of a 64th of the rows.
+    pub fn first(rows: usize, wanted: usize) -> Self {
+        let wanted = wanted.min(rows);
+        let cost = |contest: &Self| contest.pairs() + contest.levels().count() * (rows / 64);
+        let mut best = Self { wanted, ..Self::new(rows) };
+        let mut narrowings: Vec<Narrowing> = Vec::new();
+        let mut left = rows;
+        while narrowings.len() < PHASES
+            && let Some(narrowing) = Narrowing::new(left, wanted)
+        {
+            narrowings.push(narrowing);
+            left = narrowing.most;
+            let all = left.saturating_mul(left - 1) / 2;
+            let sorted = Self::new(left);
+            let at_once = Self { phases: Vec::new(), last: all, ..sorted.clone() };
+            for rest in [sorted, at_once] {
+                let contest = Self { rows, wanted, narrowings: narrowings.clone(), ..rest };
+                if cost(&contest) < cost(&best) {
+                    best = contest;
+                }
+            }
+        }
+        best
+    }
+
     /// The levels, one after the other.
     pub fn levels(&self) -> impl Iterator<Item = Level> + '_ {
-        let phase = |phase: &Phase| {
-            let searches = std::iter::repeat_n(Level::Search, phase.depth as usize);
+        let narrowing = |narrowing: &Narrowing| {
+            [Level::Sample(narrowing.pairs()), Level::Against(narrowing.rows)]
+        };
+        let left = self.left;
+        let phase = move |phase: &Phase| {
+            let searches = std::iter::repeat_n(Level::Search(left), phase.depth as usize);
             std::iter::once(Level::Sample(phase.pairs)).chain(searches)
         };
         let last = (self.last > 0).then_some(Level::Last(self.last));
-        self.phases.iter().flat_map(phase).chain(last)
+        let narrowings = self.narrowings.iter().flat_map(narrowing);
+        narrowings.chain(self.phases.iter().flat_map(phase)).chain(last)
+    }
+
+    /// Pairs of all levels.
+    pub fn pairs(&self) -> usize {
+        self.levels().map(Level::pairs).sum()
     }
 }
 
 impl Level {
-    /// Pairs that are compared, for so many rows.
-    pub fn pairs(self, rows: usize) -> usize {
+    /// Pairs that are compared.
+    pub fn pairs(self) -> usize {
         match self {
-            Self::Sample(pairs) | Self::Last(pairs) => pairs,
-            Self::Search => rows,
+            Self::Sample(pairs)
+            | Self::Last(pairs)
+            | Self::Against(pairs)
+            | Self::Search(pairs) => pairs,
         }
     }
 }
@@ -126,8 +187,14 @@ impl Bucket {
 /// What is known of the order while it is found.
 pub struct Ranking {
     levels: Vec<Level>,
+    narrowings: Vec<Narrowing>,
+    wanted: usize,
+    /// The row that all are compared with, while rows are narrowed.
+    pivot: Option<u32>,
     depths: Vec<(u32, usize)>,
     level: usize,
+    /// The rows that search, in ascending order; `None` if that is all of them.
+    searching: Option<Vec<u32>>,
     /// Rows, bucket after bucket.
     order: Vec<u32>,
     buckets: Vec<Bucket>,
@@ -143,6 +210,10 @@ impl Ranking {
     pub fn new(contest: &Contest) -> Self {
         let rows = contest.rows;
         let mut ranking = Self {
+            narrowings: contest.narrowings.iter().rev().copied().collect(),
+            wanted: contest.wanted,
+            pivot: None,
+            searching: None,
             levels: contest.levels().collect(),
             depths: contest.phases.iter().map(|phase| (phase.depth, phase.pairs)).collect(),
             level: 0,
@@ -153,8 +224,39 @@ impl Ranking {
             searches: (0, 0),
         };
         ranking.depths.reverse();
-        ranking.sample();
+        if ranking.narrowings.is_empty() {
+            ranking.sample();
+        }
         ranking
+    }
+
+    /// Whether the level at hand narrows rows.
+    fn narrows(&self) -> Option<Narrowing> {
+        self.narrowings.last().copied()
+    }
+
+    /// Keeps the rows below the pivot.
+    fn keep(&mut self, less: &Column) -> Result<()> {
+        let Some(Narrowing { most, .. }) = self.narrowings.pop() else { return Ok(()) };
+        let words = less.words();
+        if self.pivot.is_some() {
+            let mut at = 0;
+            self.order.retain(|_| {
+                at += 1;
+                crate::words::bit(words, at - 1) == 1
+            });
+        }
+        if self.order.len() > most || self.order.len() < self.wanted {
+            return Err(Error::Unlucky);
+        }
+        // Those of the sample are sorted: back to their places, which are random.
+        self.order.sort_unstable();
+        self.buckets = vec![Bucket { start: 0, rows: self.order.len(), depth: 0 }];
+        if self.narrowings.is_empty() {
+            self.searching = Some(self.order.clone());
+            self.sample();
+        }
+        Ok(())
     }
 
     /// Chooses the samples of the next phase.
@@ -181,13 +283,28 @@ impl Ranking {
     /// [`Error::Unlucky`] if the random order asks for more pairs than the level has.
     pub fn pairs(&self) -> Result<(Option<Vec<u32>>, Vec<u32>)> {
         match self.levels.get(self.level) {
-            Some(&Level::Search) => {
+            Some(&Level::Search(pairs)) => {
                 let left = self.searches.0;
-                let right = (0..self.order.len() as u32).map(|row| {
+                let rival = |row: u32| {
                     let bucket = self.buckets[self.bucket[row as usize] as usize];
                     self.rival(row, bucket, left).unwrap_or(row)
-                });
-                Ok((None, right.collect()))
+                };
+                let Some(searching) = &self.searching else {
+                    return Ok((None, (0..self.order.len() as u32).map(rival).collect()));
+                };
+                let mut right: Vec<u32> = searching.iter().copied().map(rival).collect();
+                let mut left = searching.clone();
+                left.resize(pairs, 0);
+                right.resize(pairs, 0);
+                Ok((Some(left), right))
+            }
+            Some(&Level::Against(pairs)) => {
+                let mut left = self.order.clone();
+                left.resize(pairs, 0);
+                Ok((Some(left), vec![self.pivot.unwrap_or(0); pairs]))
+            }
+            Some(&Level::Sample(pairs)) if let Some(narrowing) = self.narrows() => {
+                self.all_pairs(pairs, |bucket| narrowing.sample.min(bucket.rows))
             }
             Some(&Level::Sample(pairs)) => self.all_pairs(pairs, Bucket::sample),
             Some(&Level::Last(pairs)) => self.all_pairs(pairs, |bucket| bucket.rows),
@@ -234,6 +351,13 @@ impl Ranking {
         let Some(&level) = self.levels.get(self.level) else { return Ok(()) };
         self.level += 1;
         match level {
+            Level::Sample(_) if let Some(narrowing) = self.narrows() => {
+                let sample = narrowing.sample.min(self.order.len());
+                self.rank(less, |_| sample)?;
+                let rank = narrow::rank(self.order.len(), self.wanted, sample);
+                self.pivot = rank.map(|rank| self.order[rank - 1]);
+            }
+            Level::Against(_) => self.keep(less)?,
             Level::Sample(_) => {
                 self.rank(less, Bucket::sample)?;
                 // The rows of a sample have their place.
@@ -243,7 +367,7 @@ impl Ranking {
                     }
                 }
             }
-            Level::Search => self.search(less),
+            Level::Search(_) => self.search(less),
             Level::Last(_) => self.rank(less, |bucket| bucket.rows)?,
         }
         Ok(())
@@ -279,11 +403,12 @@ impl Ranking {
     fn search(&mut self, less: &Column) {
         let (left, depth) = self.searches;
         let words = less.words();
-        for row in 0..self.order.len() {
+        for at in 0..self.order.len() {
+            let row = self.searching.as_ref().map_or(at, |rows| rows[at] as usize);
             let place = self.place[row];
             let searches =
                 place != u32::MAX && left <= self.buckets[self.bucket[row] as usize].depth;
-            if searches && crate::words::bit(words, row) == 0 {
+            if searches && crate::words::bit(words, at) == 0 {
                 self.place[row] = place + (1 << (left - 1));
             }
         }
@@ -340,8 +465,9 @@ impl Ranking {
         (self.order, self.buckets) = (order, buckets);
     }
 
-    /// The rows from the smallest to the largest, once all levels are done.
-    pub fn order(self) -> Vec<u32> {
+    /// The rows that are wanted from the smallest to the largest, once all levels are done.
+    pub fn order(mut self) -> Vec<u32> {
+        self.order.truncate(self.wanted);
         self.order
     }
 }
@@ -364,11 +490,14 @@ mod tests {
     }
 
     fn sort(keys: &[u64]) -> Result<Vec<u32>> {
-        let contest = Contest::new(keys.len());
-        let mut ranking = Ranking::new(&contest);
+        run(&Contest::new(keys.len()), keys)
+    }
+
+    fn run(contest: &Contest, keys: &[u64]) -> Result<Vec<u32>> {
+        let mut ranking = Ranking::new(contest);
         for level in contest.levels() {
             let (left, right) = ranking.pairs()?;
-            assert_eq!(right.len(), level.pairs(keys.len()));
+            assert_eq!(right.len(), level.pairs());
             let left = left.unwrap_or_else(|| (0..keys.len() as u32).collect());
             let less = left.iter().zip(&right).map(|(&a, &b)| keys[a as usize] < keys[b as usize]);
             ranking.learn(&Column::bits(less))?;
@@ -396,16 +525,38 @@ mod tests {
             [(1000, 25, 25.0), (100_000, 30, 28.0), (1_000_000, 30, 29.5)]
         {
             let contest = Contest::new(rows);
-            let pairs: usize = contest.levels().map(|level| level.pairs(rows)).sum();
-            eprintln!(
-                "{rows} {} {:?} {}",
-                contest.levels().count(),
-                contest,
-                pairs as f64 / rows as f64
-            );
-            let per = pairs as f64 / rows as f64;
+            let per = contest.pairs() as f64 / rows as f64;
             assert!(contest.levels().count() <= levels, "{contest:?}");
             assert!(per < per_row, "{per} {contest:?}");
+        }
+    }
+
+    #[test]
+    fn the_smallest_rows_are_found_within_the_schedule() {
+        let mut rng = ChaCha12Rng::seed_from_u64(2);
+        for rows in [0, 1, 5, 300, 3000, 20_000, 60_000] {
+            for wanted in [0, 1, 10, 1000, rows] {
+                let contest = Contest::first(rows, wanted);
+                for _ in 0..3 {
+                    let keys = shuffled(rows, &mut rng);
+                    let order = run(&contest, &keys).unwrap();
+                    assert_eq!(order.len(), wanted.min(rows));
+                    for (place, &row) in order.iter().enumerate() {
+                        assert_eq!(keys[row as usize], place as u64, "{wanted} of {rows}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_smallest_of_a_million_rows_take_two_comparisons_each() {
+        let due = [(1, 15, 1.8), (100, 17, 2.0), (1000, 33, 2.0), (10_000, 40, 4.0)];
+        for (wanted, levels, per_row) in due {
+            let contest = Contest::first(1_000_000, wanted);
+            let per = contest.pairs() as f64 / 1e6;
+            assert!(per < per_row, "{wanted}: {per} {contest:?}");
+            assert!(contest.levels().count() <= levels, "{wanted}: {contest:?}");
         }
     }
 

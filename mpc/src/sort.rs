@@ -26,12 +26,15 @@ pub struct Sort {
     pub width: usize,
     /// The comparison.
     pub less: Circuit,
+    /// How many rows are wanted, the smallest; `None` for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<usize>,
     /// Rows of its columns, the most that are compared at a time; a multiple of 64.
     pub tile: usize,
 }
 
 impl Sort {
-    /// Shapes of the results for arguments of these shapes: the same.
+    /// Shapes of the results for arguments of these shapes: the same, of the rows that are wanted.
     ///
     /// # Errors
     /// What is wrong.
@@ -62,7 +65,11 @@ impl Sort {
         if opened != 1 {
             return Err(format!("the comparison of a sort opens {opened} columns, not one"));
         }
-        Ok(args.to_vec())
+        if self.first.is_some_and(|first| first > rows) {
+            return Err(format!("a sort of {rows} rows for more of them"));
+        }
+        let shape = |shape: &Shape| Shape { rows: self.first.unwrap_or(rows), ..*shape };
+        Ok(args.iter().map(shape).collect())
     }
 
     /// The same sort with another number of comparisons at a time, rounded up to a multiple of 64.
@@ -71,16 +78,19 @@ impl Sort {
     /// None for a sort that was checked.
     pub fn with_tile(&self, tile: usize) -> Result<Self> {
         let tile = tile.max(1).next_multiple_of(64);
-        Ok(Self { width: self.width, less: block::resized(&self.less, tile)?, tile })
+        Ok(Self { less: block::resized(&self.less, tile)?, tile, ..self.clone() })
+    }
+
+    /// Which rows are compared.
+    pub(crate) fn contest(&self, rows: usize) -> Contest {
+        self.first.map_or_else(|| Contest::new(rows), |first| Contest::first(rows, first))
     }
 
     /// The tiles of all levels, one after the other.
     pub(crate) fn bounds(&self, rows: usize) -> Vec<Bound> {
-        let levels = Contest::new(rows).levels().collect::<Vec<_>>();
+        let levels = self.contest(rows).levels().collect::<Vec<_>>();
         let levels = levels.into_iter().enumerate();
-        levels
-            .flat_map(|(number, level)| block::bounds(level.pairs(rows), self.tile, number))
-            .collect()
+        levels.flat_map(|(number, level)| block::bounds(level.pairs(), self.tile, number)).collect()
     }
 
     /// Bytes that a party needs beside shares of the columns: keys and bits packed row by row, as

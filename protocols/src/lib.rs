@@ -39,7 +39,7 @@
 //! | shifts and division | [`shift_right`], [`divide_public`], [`divide`] | [`numbers::shift_right`], [`numbers::divide_public`] |
 //! | conversion | [`to_num`], [`to_num_by_planes`], [`to_num_by_sum`] | [`to_bits`], [`is_zero`] |
 //! | within segments | [`segment_starts`], [`segmented_max`], [`segmented_first`] | [`segmented_sum`], [`segmented_count`] |
-//! | order | [`sort`](sort()), [`shuffle`](shuffle()) | the same |
+//! | order | [`sort`](sort()), [`shuffle`](shuffle()), [`top_k`], [`bottom_k`] | the same |
 //! | secret permutations | [`random_order`], [`invert`], [`compose`], [`apply`], [`apply_inverse`] | the same |
 //! | rows that count | [`compact`](compact()) | the same |
 //! | by group | [`count_rows`] | [`group_sum`] (public), [`sum_by_key`], [`count_by_key`], [`aggregate_by_key`] (secret) |

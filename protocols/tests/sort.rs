@@ -4,14 +4,14 @@ mod common;
 
 use std::collections::BTreeMap;
 
-use common::planes;
+use common::{numbers, planes};
 use proptest::prelude::*;
 use tacit_mpc::{
     Bit, Builder, Circuit, Column, EngineKind, Num, bill,
     testing::{Session, assert_laws, session, world},
     tile,
 };
-use tacit_protocols::{lower, shuffle, sort};
+use tacit_protocols::{lower, shuffle, sort, top_k};
 
 /// One or several keys of these widths, a number and a bit, entered by party 0, sorted, opened.
 fn circuit(widths: &[usize], rows: usize, engine: EngineKind, session: &Session) -> Circuit {
@@ -180,6 +180,37 @@ fn another_session_gives_another_order_and_every_order_occurs() {
     // Six orders, 200 times each on average; five standard deviations are 65.
     assert_eq!(counts.len(), 6, "{counts:?}");
     assert!(counts.values().all(|count| count.abs_diff(200) < 65), "{counts:?}");
+}
+
+#[test]
+fn the_largest_of_many_rows_are_found_by_comparing_most_rows_once() {
+    let rows = 20_000;
+    let session = session(EngineKind::Rep3, 3, 3);
+    let key: Vec<u64> = (0..rows).map(|row| row * 7919 % 1000).collect();
+    let mut b = Builder::new();
+    let entered: Vec<Bit> = (0..10).map(|_| b.enter(0, rows as usize)).collect();
+    let sorted = top_k(&mut b, std::slice::from_ref(&entered), 25, &[], &[]);
+    for plane in &sorted.from {
+        b.reveal(*plane, session.analyst, "from");
+    }
+    let found = lower(&b.finish(), 2);
+    let inputs = BTreeMap::from([(0, planes(&key, 10))]);
+    let opened = assert_laws(&found, EngineKind::Rep3, &session.roster, &inputs, 3);
+    let mut due: Vec<u64> = (0..rows).collect();
+    due.sort_by_key(|&row| 1000 - key[row as usize]);
+    due.truncate(25);
+    assert_eq!(numbers(opened.iter().map(|(_, _, column)| column)), due);
+
+    let sent = |circuit: &Circuit| {
+        let bill = bill(circuit, EngineKind::Rep3, &session.roster).unwrap();
+        bill.parties[1].sent
+    };
+    let mut b = Builder::new();
+    let entered: Vec<Bit> = (0..10).map(|_| b.enter(0, rows as usize)).collect();
+    let all = sort(&mut b, &[entered], &[], &[]);
+    b.reveal(all.from[0], session.analyst, "from");
+    let all = lower(&b.finish(), 2);
+    assert!(5 * sent(&found) < 2 * sent(&all), "{} {}", sent(&found), sent(&all));
 }
 
 #[test]

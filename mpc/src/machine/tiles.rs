@@ -11,7 +11,7 @@ use crate::{
     block::Part,
     engine::{Inbox, Outbox, Share},
     linear::{self, Ring, with_ring},
-    rank::{Contest, Ranking},
+    rank::Ranking,
     schedule::{Task, Tiles},
     share::Component,
     words,
@@ -258,9 +258,11 @@ impl<'a> Level<'a> {
             };
             bits.chunks(64).map(pack).collect()
         };
+        let Op::Sort(sort) = &instruction.op else { return Err(missing(at)) };
+        let contest = sort.contest(rows);
         pending.sorting = Some(Box::new(Sorting {
             packed: (0..ctx.components[Kind::Bit as usize]).map(pack).collect(),
-            ranking: Ranking::new(&Contest::new(rows)),
+            ranking: Ranking::new(&contest),
             pairs: (None, Vec::new()),
             less: Vec::new(),
         }));

@@ -47,7 +47,7 @@ pub use segment::{
     segment_ends, segment_starts, segmented_count, segmented_first, segmented_max, segmented_min,
     segmented_sum, segmented_sums,
 };
-pub use sort::{Sorted, shuffle, sort};
+pub use sort::{Sorted, bottom_k, shuffle, sort, top_k};
 
 /// Smallest `k` with `2^k >= n`: the depth of a tree over `n` leaves. 0 for 0 and 1.
 pub fn ceil_log2(n: usize) -> usize {

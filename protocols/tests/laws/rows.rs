@@ -75,6 +75,8 @@ pub const OPERATORS: &[Operator] = &[
         })
     }),
     operator("sort", ANY, sort).shuffling().in_forms(2),
+    operator("bottom_k", KEY, |d| first(d, false)).shuffling().in_forms(1),
+    operator("top_k", KEY, |d| first(d, true)).shuffling().in_forms(1),
     operator("shuffle", &[64], shuffle).mixing(),
 ];
 
@@ -183,6 +185,24 @@ fn sort(d: &mut Data) -> Case {
         let mut out: Vec<Value> = sorted.keys.into_iter().map(Value::from).collect();
         out.extend([sorted.nums[0].into(), sorted.bits[0].into(), sorted.from.into()]);
         out
+    })
+}
+
+/// The first rows from the smallest or from the largest key, with a number that goes along.
+fn first(d: &mut Data, largest: bool) -> Case {
+    let (key, number) = (d.column(d.width), d.column(64));
+    let k = d.rows / 3 + 1;
+    let mut order: Vec<usize> = (0..d.rows).collect();
+    order.sort_by_key(|&row| if largest { u64::MAX - key[row] } else { key[row] });
+    order.truncate(k);
+    let from: Vec<u64> = order.iter().map(|&row| row as u64).collect();
+    let pick = |x: &[u64]| order.iter().map(|&row| x[row]).collect::<Vec<u64>>();
+    let due = vec![pick(&key), pick(&number), from];
+    Case::new(vec![Given::Bits(d.width, key), Given::Num(number)], due, move |b, x, _| {
+        let of = if largest { ops::top_k } else { ops::bottom_k };
+        let key = [x[0].bits().to_vec()];
+        let sorted = of(b, &key, k, &[x[1].num()], &[]);
+        vec![sorted.keys[0].clone().into(), sorted.nums[0].into(), sorted.from.into()]
     })
 }
 
