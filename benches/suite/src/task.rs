@@ -11,10 +11,13 @@ use rand_chacha::{
 use tacit_mpc::{Bit, Builder, Column, Num, Shape};
 use tacit_protocols as operators;
 
-use crate::{Error, aes};
+use crate::{
+    Error, aes, count,
+    rows::{self, Rows},
+};
 
 /// Rows of a column of bits that are opened besides its parity.
-const SAMPLE: usize = 64;
+pub(crate) const SAMPLE: usize = 64;
 
 /// Groups of `group-sum`.
 const GROUPS: usize = 1000;
@@ -55,6 +58,9 @@ enum Kind {
     Sort(usize),
     Shuffle,
     GroupSum,
+    Divide(usize),
+    Rows(Rows),
+    Count,
     Aes,
     Dispatch,
 }
@@ -147,6 +153,55 @@ pub const TASKS: &[Task] = &[
         kind: Kind::Shuffle,
     },
     Task {
+        name: "permute",
+        about: "row of 64 bits moved by a secret permutation",
+        depth: 1,
+        n: 1_000_000,
+        kind: Kind::Rows(Rows::Permute),
+    },
+    Task {
+        name: "compact",
+        about: "row of 64 bits moved to the front if a secret bit says that it counts",
+        depth: 1,
+        n: 1_000_000,
+        kind: Kind::Rows(Rows::Compact),
+    },
+    Task {
+        name: "top-100",
+        about: "row with a key of 32 bits and a column of 64 among which the 100 largest keys are found",
+        depth: 1,
+        n: 1_000_000,
+        kind: Kind::Rows(Rows::Top),
+    },
+    Task {
+        name: "sum-by-key",
+        about: "number of 64 bits summed up by a secret key of 16 bits, in secretly many groups",
+        depth: 1,
+        n: 1_000_000,
+        kind: Kind::Rows(Rows::SumByKey),
+    },
+    Task {
+        name: "segmented-sum",
+        about: "number of 64 bits summed up from the start of its secret segment on",
+        depth: 1,
+        n: 1_000_000,
+        kind: Kind::Rows(Rows::Segments),
+    },
+    Task {
+        name: "divide-32",
+        about: "integer division of two numbers of 32 bits that are shared as bits",
+        depth: 1,
+        n: 100_000,
+        kind: Kind::Divide(32),
+    },
+    Task {
+        name: "count",
+        about: "group of a joint count of three numbers with every rule of disclosure",
+        depth: 1,
+        n: 10_000,
+        kind: Kind::Count,
+    },
+    Task {
         name: "group-sum",
         about: "number summed into one of 1,000 public groups (local)",
         depth: 1,
@@ -197,7 +252,7 @@ impl Task {
     pub(crate) fn tile(&self) -> usize {
         match self.kind {
             Kind::And => 1 << 21,
-            Kind::Sort(_) => 1 << 15,
+            Kind::Sort(_) | Kind::Rows(_) => 1 << 15,
             Kind::Multiply => 3 << 14,
             _ => 7 << 13,
         }
@@ -206,7 +261,10 @@ impl Task {
     /// Whether only engines with a shuffle run it.
     #[cfg(test)]
     pub(crate) fn needs_shuffle(&self) -> bool {
-        matches!(self.kind, Kind::Sort(_) | Kind::Shuffle)
+        match self.kind {
+            Kind::Rows(rows) => rows != Rows::Segments,
+            kind => matches!(kind, Kind::Sort(_) | Kind::Shuffle),
+        }
     }
 
     pub(crate) fn build(&self, b: &mut Builder, n: usize, addends: usize, to: usize) {
@@ -268,12 +326,13 @@ impl Task {
             Kind::Sort(width) => {
                 let (x, key) = (number(b), bits(b, width));
                 let sorted = operators::sort(b, &[key], &[x], &[]);
-                // Row `i` counts `n - i` times in the sum of all sums so far.
-                let so_far = b.prefix_sum(sorted.nums[0]);
-                let weighted = b.sum(so_far);
-                let first = b.slice(sorted.nums[0], 0, n.min(SAMPLE));
-                b.reveal(weighted, to, "weighted");
-                return b.reveal(first, to, "first");
+                return rows::open_in_order(b, sorted.nums[0], to);
+            }
+            Kind::Rows(rows) => return rows.build(b, n, to),
+            Kind::Count => return count::build(b, n, to),
+            Kind::Divide(width) => {
+                let (x, y) = (bits(b, width), bits(b, width));
+                operators::divide(b, &x, &y).quotient
             }
             Kind::Shuffle => {
                 let x = number(b);
@@ -306,6 +365,11 @@ impl Task {
 
     pub(crate) fn inputs(&self, n: usize, seed: u64) -> Inputs {
         let mut dice = ChaCha12Rng::seed_from_u64(seed);
+        match self.kind {
+            Kind::Rows(rows) => return rows.inputs(n, &mut dice),
+            Kind::Count => return count::inputs(n, &mut dice),
+            _ => {}
+        }
         let mut words =
             |count: usize| -> Vec<u64> { (0..count).map(|_| dice.next_u64()).collect() };
         let mut column = |kind: &str| match kind {
@@ -317,7 +381,9 @@ impl Task {
         match self.kind {
             Kind::Multiply => vec![column("number"), column("number")],
             Kind::And => planes(2),
-            Kind::Less(width) | Kind::Equal(width) | Kind::Maximum(width) => planes(2 * width),
+            Kind::Less(width) | Kind::Equal(width) | Kind::Maximum(width) | Kind::Divide(width) => {
+                planes(2 * width)
+            }
             Kind::Select(width) => planes(1 + 2 * width),
             Kind::ToNumber(width) => planes(width),
             Kind::Aes => planes(256),
@@ -327,6 +393,7 @@ impl Task {
                 columns.extend((0..width).map(|_| column("bit")));
                 columns
             }
+            Kind::Rows(_) | Kind::Count => vec![],
             Kind::Negative | Kind::Zero | Kind::ToBits(_) | Kind::GroupSum | Kind::Shuffle => {
                 vec![column("number")]
             }
@@ -395,13 +462,14 @@ impl Task {
                 let mut order: Vec<usize> = (0..n).collect();
                 order.sort_by_key(|&row| keys[row]);
                 let sorted: Vec<u64> = order.iter().map(|&row| column(0)[row]).collect();
-                let weights = (1..=n as u64).rev();
-                let terms = sorted.iter().zip(weights).map(|(x, weight)| x.wrapping_mul(weight));
-                let weighted = terms.fold(0, u64::wrapping_add);
-                vec![
-                    ("weighted".into(), Column::Num(vec![weighted])),
-                    ("first".into(), Column::Num(sorted[..n.min(SAMPLE)].to_vec())),
-                ]
+                rows::in_order(&sorted)
+            }
+            Kind::Rows(kind) => kind.expected(column(0), &rows(1, inputs.len() - 1)),
+            Kind::Count => count::expected(n, inputs),
+            Kind::Divide(width) => {
+                // By zero: all ones, of which the width is kept.
+                let quotient = |x: u64, y: u64| x.checked_div(y).unwrap_or(u64::MAX);
+                opened_bits(&pairs(width, quotient), width)
             }
             Kind::Shuffle => total(&mut column(0).iter().copied()),
             Kind::GroupSum => {
