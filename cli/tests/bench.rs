@@ -66,6 +66,11 @@ fn what_cannot_be_measured_is_told_before_anything_runs() {
     assert!(said.contains("--engine") && said.contains("rep4"), "{said}");
     fails(2, "usage", ["bench", "run", "mul", "--n", "0"]);
     fails(2, "usage", ["bench", "run", "mul", "--repeat", "0"]);
+    let additive = ["bench", "run", "mul", "--engine", "additive", "--parties"];
+    for parties in ["0", "65", "18446744073709551615"] {
+        let said = fails(2, "usage", [&additive[..], &[parties]].concat());
+        assert!(said.contains("1 to 64"), "{said}");
+    }
     // The second size is refused although the first would fit.
     let output = run(["--json", "bench", "run", "mul", "--n", "10,4e9"]);
     assert_eq!(output.status.code(), Some(4), "{}", both(&output));

@@ -475,6 +475,56 @@ mod tests {
     }
 
     #[test]
+    fn circuit_files_of_one_name_and_other_gates_are_told_apart() {
+        let folder = tempfile::tempdir().unwrap();
+        let work = |gate: &str| {
+            let path = folder.path().join(gate).join("circuit.txt");
+            std::fs::create_dir(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, format!("1 3\n1 1 1\n\n2 1 0 1 2 {gate}\n")).unwrap();
+            Work::File(crate::File::read(&path).unwrap())
+        };
+        let (and, xor) = (work("AND"), work("XOR"));
+        let setting = |me| {
+            let work = if me == 1 { xor.clone() } else { and.clone() };
+            Setting { work, ..setting(EngineKind::Rep3, "and", 100, 3) }
+        };
+        for (result, peer) in play(3, setting).into_iter().zip(["p1", "p0", "p1"]) {
+            let said = result.unwrap_err().to_string();
+            let due = "the circuit of measurement 1 differs: ";
+            assert!(said.starts_with(due) && said.ends_with(&format!("at {peer}")), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_party_that_says_something_else_than_terms_ends_the_others_with_a_reason() {
+        let all = parties(3);
+        let peers: Vec<Peer> = all.iter().map(|party| party.2.clone()).collect();
+        thread::scope(|scope| {
+            let peers = &peers;
+            let start = |(me, (key, address, _)): (usize, (SecretKey, SocketAddr, Peer))| {
+                scope.spawn(move || {
+                    let mut apart =
+                        Apart::new(key, Transport::Quic, address, peers.clone(), me).unwrap();
+                    if me > 0 {
+                        return apart.agree(&[setting(EngineKind::Rep3, "mul", 10, 3)]);
+                    }
+                    apart.meet().unwrap();
+                    let mut link = apart.link().unwrap();
+                    let _ = link.hello(b"{\"version\": 1e999", ROUND);
+                    // Stays until the others have heard it.
+                    thread::sleep(Duration::from_secs(1));
+                    Ok(())
+                })
+            };
+            let threads: Vec<_> = all.into_iter().enumerate().map(start).collect();
+            for thread in threads.into_iter().skip(1) {
+                let said = thread.join().unwrap().unwrap_err().to_string();
+                assert!(said.contains("speaks otherwise"), "{said}");
+            }
+        });
+    }
+
+    #[test]
     fn another_build_or_release_is_told_before_anything_else() {
         let terms = Terms {
             version: "1".into(),

@@ -25,6 +25,12 @@ pub enum Error {
         /// The rows asked for.
         n: usize,
     },
+    /// A number of compute parties that cannot be.
+    #[error("{parties} compute parties: a measurement takes 1 to 64")]
+    Parties {
+        /// The parties asked for.
+        parties: usize,
+    },
     /// A run that would not fit the memory, by its bill.
     #[error(
         "{name} would take {needed_mb} MB for all parties together, and {available_mb} MB are \

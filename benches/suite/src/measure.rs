@@ -27,6 +27,9 @@ const LONG: usize = 1 << 25;
 /// Rows of a tile of such columns over a network.
 const LONG_TILE: usize = 1 << 22;
 
+/// As many as a study has: what a round costs grows with their square.
+const MOST_PARTIES: usize = 64;
+
 /// How long a party may wait for another that computes.
 const PATIENCE: Duration = Duration::from_mins(5);
 
@@ -61,10 +64,16 @@ impl Setting {
     ///
     /// # Errors
     /// [`Error::Memory`] if all parties together would take more memory than there is;
-    /// [`Error::Size`] and [`Error::Engine`].
+    /// [`Error::Size`], [`Error::Parties`] and [`Error::Engine`].
     pub fn check(&self) -> Result<()> {
-        let session = testing::session(self.engine, self.parties, self.parties);
-        self.bill(&session).map(|_| ())
+        self.bill(&self.session()?).map(|_| ())
+    }
+
+    fn session(&self) -> Result<Session> {
+        if !(1..=MOST_PARTIES).contains(&self.parties) {
+            return Err(Error::Parties { parties: self.parties });
+        }
+        Ok(testing::session(self.engine, self.parties, self.parties))
     }
 
     /// Rows at a time: where rounds cost next to nothing, what fits in a cache; elsewhere so many
@@ -100,7 +109,7 @@ impl Setting {
     /// figure that would be worth nothing.
     pub fn measure(&self, references: &References) -> Result<Record> {
         let start = Instant::now();
-        let session = testing::session(self.engine, self.parties, self.parties);
+        let session = self.session()?;
         let roster = &session.roster;
         let (circuit, bill) = self.bill(&session)?;
         let inputs = self.work.inputs(self.n, 1);
@@ -399,6 +408,40 @@ mod tests {
         let error = setting("mul", EngineKind::Rep3, "memory", 1 << 32).measure(&references());
         let error = error.unwrap_err().to_string();
         assert!(error.contains("MB") && error.contains("--n"), "{error}");
+    }
+
+    #[test]
+    fn a_circuit_on_more_rows_than_the_memory_holds_is_refused_before_it_runs() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("one-and.txt");
+        std::fs::write(&path, "1 3\n1 1 1\n\n2 1 0 1 2 AND\n").unwrap();
+        let work = Work::File(crate::File::read(&path).unwrap());
+        let few = setting("and", EngineKind::Rep3, "wan", 1 << 20);
+        let few = Setting { work, ..few };
+        few.check().unwrap();
+        let bytes = few.bill(&few.session().unwrap()).unwrap().1.peak_bytes;
+        assert!(bytes >= 3 * 2 * (1 << 17), "three columns of two components: {bytes}");
+        for (n, what) in [(0, "0 rows"), (1 << 33, "rows")] {
+            let error = Setting { n, ..few.clone() }.measure(&references()).unwrap_err();
+            assert!(error.to_string().contains(what), "{error}");
+        }
+        let (_, bill) = few.bill(&few.session().unwrap()).unwrap();
+        let error = few.fits(&bill, 3, Some(bytes)).unwrap_err();
+        assert!(matches!(error, Error::Memory { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_number_of_parties_that_cannot_be_is_refused_before_anything_is_made() {
+        for engine in [EngineKind::Clear, EngineKind::Additive] {
+            for parties in [0, 65, 1 << 40, usize::MAX] {
+                let many = Setting { parties, ..setting("less-20", engine, "memory", 10) };
+                for error in [many.check().unwrap_err(), many.measure(&references()).unwrap_err()] {
+                    assert!(error.to_string().contains("1 to 64"), "{error}");
+                }
+            }
+        }
+        let one = Setting { parties: 1, ..setting("less-20", EngineKind::Additive, "memory", 10) };
+        assert!(matches!(one.check(), Err(Error::Engine(_))));
     }
 
     #[test]

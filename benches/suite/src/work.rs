@@ -1,6 +1,6 @@
 //! [`Work`]: a task or a circuit from a file, as what is run and what must come of it.
 
-use std::path::Path;
+use std::{io::Read, path::Path};
 
 use rand_chacha::{
     ChaCha12Rng,
@@ -36,11 +36,8 @@ impl File {
     /// [`Error::File`], with the line where it is not the format.
     pub fn read(path: &Path) -> Result<Self, Error> {
         let fail = |cause: String| Error::File { path: path.to_owned(), cause };
-        let length = std::fs::metadata(path).map_err(|e| fail(e.to_string()))?.len();
-        if length > LARGEST {
-            return Err(fail(format!("{length} bytes; a circuit of up to {LARGEST} is read")));
-        }
-        let text = std::fs::read_to_string(path).map_err(|e| fail(e.to_string()))?;
+        let file = std::fs::File::open(path).map_err(|e| fail(e.to_string()))?;
+        let text = text(file, LARGEST).map_err(fail)?;
         let bristol = Bristol::parse(&text).map_err(|e| fail(e.to_string()))?;
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         Ok(Self { name, bristol })
@@ -54,6 +51,19 @@ impl File {
         open_bits(b, &outputs.concat(), to);
         Ok(())
     }
+}
+
+/// Everything that a reader gives, of which the length need not be known nor be finite.
+///
+/// # Errors
+/// Why not, also if it is more than `most` bytes.
+fn text(from: impl Read, most: u64) -> Result<String, String> {
+    let mut text = String::new();
+    let length = from.take(most + 1).read_to_string(&mut text).map_err(|e| e.to_string())?;
+    if length as u64 > most {
+        return Err(format!("a circuit of up to {most} bytes is read, and this is longer"));
+    }
+    Ok(text)
 }
 
 /// What a measurement works on: a task of [`TASKS`](crate::TASKS) or a circuit from a file.
@@ -221,6 +231,20 @@ mod tests {
                     );
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_file_without_an_end_or_that_is_none_is_refused() {
+        let error = text(std::io::repeat(b'1'), 1000).unwrap_err();
+        assert!(error.contains("1000 bytes"), "{error}");
+        assert_eq!(text(&b"12"[..], 2).unwrap(), "12");
+        let folder = tempfile::tempdir().unwrap();
+        let long = folder.path().join("long.txt");
+        std::fs::File::create(&long).unwrap().set_len(LARGEST + 1).unwrap();
+        for (path, why) in [(folder.path(), "directory"), (&long, "longer")] {
+            let error = File::read(path).unwrap_err().to_string();
+            assert!(error.contains(why), "{error}");
         }
     }
 

@@ -194,7 +194,9 @@ pub fn run(command: &Command, context: &Context) -> Result<()> {
 fn failure(error: tacit_bench::Error) -> Failure {
     use tacit_bench::Error;
     match error {
-        Error::Unknown { .. } | Error::Size { .. } => Failure::new(Exit::Usage, "usage", error),
+        Error::Unknown { .. } | Error::Size { .. } | Error::Parties { .. } => {
+            Failure::new(Exit::Usage, "usage", error)
+        }
         Error::File { .. } => Failure::setup("file", error),
         Error::Memory { .. } => Failure::setup("memory", error),
         Error::Wrong { .. } | Error::Ledger { .. } => {
