@@ -285,6 +285,19 @@ fn a_bit_that_is_sent_in_place_of_a_masked_one_is_seen() {
 }
 
 #[test]
+fn an_input_that_is_no_element_ends_the_run_before_anything_is_sent() {
+    let (circuit, mut inputs) = random_circuit::<Field>(&[0, 3], 4, 2, 3);
+    for holder in [0, 3] {
+        let sound = inputs.insert(holder, vec![Column::Field(vec![0, field::MODULUS])]);
+        let parties = testing::parties(&circuit, Shamir, &roster(3), &inputs, 1, |link| link);
+        let party = &parties[holder];
+        assert!(matches!(party.result, Err(Error::Input(_))), "{:?}", party.result);
+        assert_eq!(party.ledger.sent(), 0);
+        inputs.extend(sound.map(|columns| (holder, columns)));
+    }
+}
+
+#[test]
 fn a_word_that_is_no_element_ends_the_run_and_names_its_sender() {
     let (circuit, inputs) = random_circuit::<Field>(&[0, 1, 2], 4, 5, 3);
     let wrap = |inner: Memory| Watched { above: inner.me() == 1, ..Watched::plain(inner) };
