@@ -255,3 +255,133 @@ fn the_costs_in_the_overview_are_true() {
     });
     assert_eq!(choice, (3, 18.7));
 }
+
+#[test]
+fn what_is_local_costs_nothing() {
+    let local = |op: fn(&mut Builder, &[Bit]) -> Vec<Bit>| {
+        assert_eq!(cost(&tidy(&over_planes(1, 9, 5, |b, x| op(b, &x[0])))), (0, 0));
+    };
+    local(ops::signed_order);
+    local(|b, x| ops::shift_right(b, x, 4));
+    local(|_, x| ops::shift_right_signed(x, 4));
+    local(|b, x| vec![ops::segment_ends(b, x[0])]);
+    local(|b, _| ops::from_public(b, 77, 9, 5));
+    local(|_, x| vec![ops::is_negative(x)]);
+    let sum = price(EngineKind::Rep3, |b, rows| {
+        let x: Num = b.random(rows);
+        let groups: Vec<u32> = (0..rows).map(|row| (row % 5) as u32).collect();
+        ops::group_sum(b, x, &groups, 5).into()
+    });
+    assert_eq!((sum.rounds, sum.sent), (0, vec![0.0; 3]));
+}
+
+/// An operator on planes.
+type Planes<'a> = &'a dyn Fn(&mut Builder, &[Vec<Bit>]) -> Vec<Bit>;
+
+#[test]
+fn variants_cost_what_their_operators_do() {
+    for w in [1, 2, 7, 20, 33, 64] {
+        let of = |n, op: Planes<'_>| cost(&tidy(&over_planes(n, w, 1, op)));
+        let (rounds, ands) = of(2, &|b, x| ops::subtract(b, &x[0], &x[1]));
+        assert!(rounds == ceil_log2(w) && ands <= w / 2 * 2 * ceil_log2(w), "subtract {w}: {ands}");
+        assert_eq!(of(1, &|b, x| vec![ops::and_all(b, &x[0])]), (ceil_log2(w), w - 1));
+        let (rounds, ands) = of(2, &|b, x| ops::min(b, &x[0], &x[1]));
+        assert!(rounds == 1 + ceil_log2(w + 1) && ands < 3 * w);
+        let (rounds, ands) = of(2, &|b, x| ops::multiply(b, &x[0], &x[1]));
+        assert!(rounds <= 3 * ceil_log2(w) + 2, "multiply {w}: {rounds}");
+        assert!(ands <= w * w + 2 * w * ceil_log2(w) + 1, "multiply {w}: {ands}");
+        for c in [mask(w) / 3, mask(w), mask(w) / 5] {
+            let equal = of(1, &|b, x| vec![ops::equal_public(b, &x[0], c)]);
+            assert_eq!(equal, (ceil_log2(w), w - 1), "equal_public {w}, {c}");
+            let (rounds, ands) = of(1, &|b, x| vec![ops::at_least_public(b, &x[0], c)]);
+            assert!(rounds <= ceil_log2(w) && ands <= 3 * w / 2, "at_least_public {w}, {c}");
+            let (rounds, ands) = of(1, &|b, x| vec![ops::in_range_public(b, &x[0], c / 2, c)]);
+            assert!(rounds <= ceil_log2(w) && ands <= 3 * w, "in_range_public {w}, {c}: {ands}");
+        }
+        let step = 1 + ceil_log2(w + 1);
+        for n in [2, 5, 9] {
+            let rows = |op: fn(&mut Builder, &[Bit]) -> ops::Found| {
+                cost(&tidy(&over_planes(1, w, n, |b, x| {
+                    let found = op(b, &x[0]);
+                    [found.value, found.place].concat()
+                })))
+            };
+            for (rounds, ands) in [rows(ops::argmin_rows), rows(ops::argmax_rows)] {
+                assert_eq!(rounds, ceil_log2(n) * step, "place of {n} rows, {w} bits");
+                assert!(ands <= (n - 1) * (3 * w - 1) + n, "place of {n} rows, {w}: {ands}");
+            }
+        }
+    }
+    for d in [3, 10, 641, 86_400] {
+        let circuit = over_planes(1, 64, 1, |b, x| ops::divide_public_signed(b, &x[0], d));
+        let (rounds, ands) = cost(&tidy(&circuit));
+        assert!(rounds <= 16 && ands <= 2300, "signed by {d}: {rounds}, {ands}");
+    }
+}
+
+#[test]
+fn operators_on_numbers_cost_what_they_say() {
+    let of = |build: &dyn Fn(&mut Builder, Num, Num, Bit) -> common::family::Value| {
+        let price = price(EngineKind::Rep3, |b, rows| {
+            let (x, y, c) = (b.random(rows), b.random(rows), b.random(rows));
+            build(b, x, y, c)
+        });
+        (price.rounds, price.sent)
+    };
+    let less = (7, vec![23.0, 15.0, 15.0]);
+    assert_eq!(of(&|b, x, y, _| numbers::less(b, x, y, 64).into()), less);
+    assert_eq!(of(&|b, x, _, _| numbers::less_public(b, x, 99, 64).into()), less);
+    let equal = (7, vec![15.875, 7.875, 7.875]);
+    assert_eq!(of(&|b, x, _, _| numbers::is_zero(b, x, 64).into()), equal);
+    assert_eq!(of(&|b, x, _, _| numbers::equal_public(b, x, 99, 64).into()), equal);
+    let chosen = (3, vec![24.0, 16.0, 16.0]);
+    assert_eq!(of(&|b, x, _, c| numbers::suppress(b, c, x).into()), chosen);
+    // One conversion for both pairs.
+    let both = of(&|b, x, y, c| {
+        let chosen = numbers::select_all(b, c, &[(x, y), (y, x)]);
+        b.concat(&chosen).into()
+    });
+    assert_eq!(both, (3, vec![32.0, 24.0, 24.0]));
+    let least = (10, vec![47.0, 31.0, 31.0]);
+    assert_eq!(of(&|b, x, y, _| numbers::min(b, x, y, 64).into()), least);
+    assert_eq!(of(&|b, x, y, _| numbers::max(b, x, y, 64).into()), least);
+
+    let bits = of(&|b, x, _, _| ops::to_bits(b, x, 32, 2).into());
+    assert_eq!(bits.0, 6);
+    let there_and_back = |shifted: (u64, Vec<f64>)| {
+        let back = price(EngineKind::Rep3, |b, rows| {
+            let planes: Vec<Bit> = (0..20).map(|_| b.random(rows)).collect();
+            b.to_num(&planes).into()
+        });
+        assert!(shifted.0 <= bits.0 + back.rounds);
+        for ((shifted, there), back) in shifted.1.iter().zip(&bits.1).zip(&back.sent) {
+            assert!(*shifted <= there + back, "{shifted}, {there} and {back}");
+        }
+    };
+    there_and_back(of(&|b, x, _, _| numbers::shift_right(b, x, 12, 32).into()));
+    there_and_back(of(&|b, x, _, _| numbers::shift_right_signed(b, x, 12, 32).into()));
+    let (rounds, _) = of(&|b, x, y, _| numbers::divide(b, x, y, 16).quotient.into());
+    assert!(rounds <= 1 + 4 + 16 * (1 + 5) + 4, "{rounds}");
+    let (rounds, _) = of(&|b, x, _, _| numbers::divide_public_signed(b, x, 10, 32).into());
+    assert!(rounds <= 6 + 13, "{rounds}");
+}
+
+#[test]
+fn a_table_of_numbers_costs_its_one_hot_planes_or_its_bits() {
+    let of = |entries: u64, width: usize| {
+        let table: Vec<u64> = (0..entries).map(|i| u64::MAX - i).collect();
+        let price = price(EngineKind::Rep3, |b, rows| {
+            let x = bits(b, width, rows);
+            ops::look_up_number(b, &x, &table).into()
+        });
+        let hot = over_planes(1, width, 1, |b, x| ops::one_hot(b, &x[0], entries as usize));
+        (price, cost(&tidy(&hot)))
+    };
+    let (few, (rounds, ands)) = of(16, 4);
+    assert_eq!(few.rounds as usize, rounds + 2);
+    let family = ands as f64 / 8.0;
+    assert_eq!(few.sent, [256.0 + family, 128.0 + family, 128.0 + family]);
+    // The 64 bits of an entry, all at once.
+    let (many, _) = of(256, 8);
+    assert!(many.rounds <= 4 + 8 && many.sent[0] < 200.0, "{many:?}");
+}

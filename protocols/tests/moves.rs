@@ -5,10 +5,12 @@ mod common;
 use std::collections::BTreeMap;
 
 use common::{numbers, planes};
+use tacit_mpc::rank::Contest;
 use tacit_mpc::testing::{Outcome, session, world};
 use tacit_mpc::{Bill, Bit, Builder, Column, EngineKind, Error, Num, bill};
 use tacit_protocols::{
-    Compacted, Order, apply, apply_inverse, compact, compose, invert, lower, random_order, sort,
+    Compacted, Order, aggregate_by_key, apply, apply_inverse, ceil_log2, compact, compose, invert,
+    lower, random_order, sort, top_k,
 };
 
 const ROWS: usize = 1 << 10;
@@ -89,6 +91,61 @@ fn a_compaction_costs_what_it_says() {
     // The columns: 16 for the number, a quarter for either bit.
     let columns = 16.5;
     assert_eq!(got, (7, [48.0 + columns, 40.0 + columns, 40.0 + columns]));
+}
+
+#[test]
+fn a_sort_costs_its_shuffle_and_its_comparisons() {
+    let key = |b: &mut Builder| -> Vec<Bit> { (0..12).map(|_| b.random(ROWS)).collect() };
+    // Key and row number.
+    let bits = 12 + 10;
+    let due = |contest: &Contest, columns: f64| {
+        let ands = 2 * bits - 1;
+        let compared = (contest.pairs() * (ands + 1)) as f64 / 8.0 / ROWS as f64;
+        let levels = contest.levels().count() as u64;
+        (3 + levels * (1 + ceil_log2(bits + 1) as u64), compared + columns)
+    };
+    // A shuffle of both and of one number, of which the levels are whole bytes.
+    let columns = bits as f64 / 4.0 + 16.0;
+    let (rounds, sent) = price(|b| {
+        let (key, x) = (key(b), b.random(ROWS));
+        let sorted = sort(b, &[key], &[x], &[]);
+        (sorted.nums, vec![])
+    });
+    let (most_rounds, most) = due(&Contest::new(ROWS), columns);
+    assert_eq!(rounds, most_rounds);
+    assert!(sent.iter().all(|sent| *sent <= most + 0.2), "{sent:?} {most}");
+    let (rounds, sent) = price(|b| {
+        let (key, x) = (key(b), b.random(ROWS));
+        let found = top_k(b, &[key], 8, &[x], &[]);
+        let zeros = b.constant(0, ROWS - 8);
+        (vec![b.concat(&[found.nums[0], zeros])], vec![])
+    });
+    let (most_rounds, most) = due(&Contest::first(ROWS, 8), columns);
+    assert_eq!(rounds, most_rounds);
+    assert!(sent.iter().all(|sent| *sent <= most + 0.2), "{sent:?} {most}");
+}
+
+#[test]
+fn sums_by_a_key_of_many_values_cost_a_sort_and_a_compaction() {
+    let key = |b: &mut Builder| -> Vec<Bit> { (0..12).map(|_| b.random(ROWS)).collect() };
+    let (sorting, sorted) = price(|b| {
+        let key = key(b);
+        (vec![], sort(b, &[key], &[], &[]).keys.concat())
+    });
+    let (rounds, sent) = price(|b| {
+        let (key, x) = (key(b), b.random(ROWS));
+        let groups = aggregate_by_key(b, &key, &[x], &[], &[]);
+        (vec![groups.count, groups.sums[0]], vec![])
+    });
+    // Segments from the key, then the compaction, then zeros behind the groups.
+    assert_eq!(rounds, sorting + 4 + 7 + 3);
+    // A number in the sort, two in the compaction and two that are suppressed.
+    let numbers = 16.0 + 2.0 * 16.0 + 2.0 * 8.0;
+    for (p, (sent, sorted)) in sent.iter().zip(sorted).enumerate() {
+        let first = if p == 0 { 16.0 } else { 0.0 };
+        let flags = 40.0 + 8.0 + first;
+        assert!(*sent < sorted + numbers + flags + 8.0, "{sent} {sorted}");
+    }
 }
 
 /// Applies what party 0 enters as a permutation.

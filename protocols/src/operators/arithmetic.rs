@@ -67,8 +67,9 @@ pub fn sum_of(b: &mut Builder, addends: &[Vec<Bit>]) -> Vec<Bit> {
 
 /// `x y` modulo `2^w` over planes: all partial products in one round, then [`sum_of`] them.
 ///
-/// About `w^2 / 2` ANDs for the products and as many for the carry-save levels. Where the factors
-/// are numbers rather than planes, `Builder::mul` takes one round and one product.
+/// About `w^2 / 2` ANDs for the products and as many for the carry-save levels; at most
+/// `3 ceil(log2 w) + 2` rounds. Where the factors are numbers rather than planes, `Builder::mul`
+/// takes one round and one product.
 ///
 /// # Panics
 /// If the widths differ.

@@ -21,7 +21,7 @@ pub struct Compacted {
 /// The place of every row follows from a prefix sum over `valid`, which is local once it is a number;
 /// the rows then go there as [`apply_inverse`] does. 7 rounds on `rep3`. A row takes 48 bytes sent by
 /// the first compute party, 40 by the others, and what a shuffle takes for its columns and one bit more.
-/// To [`sort`](super::sort()) by `valid` takes five times as much at a million rows, and 200 rounds.
+/// To [`sort`](super::sort()) by `valid` takes four times as much at a million rows, and 180 rounds.
 ///
 /// # Security
 /// Opens a random order: see [`Order`].

@@ -2,7 +2,8 @@
 //!
 //! A `w`-bit secret is `w` planes, least significant first. Costs are stated per row: *rounds* is
 //! the length of the longest chain of ANDs, *ANDs* their number. Exclusive or, NOT and everything
-//! linear over numbers are local.
+//! linear over numbers are local. On `rep3` an AND is a bit that each compute party sends, a product of
+//! numbers 8 bytes; on `additive` twice that to every other compute party.
 
 mod aes;
 mod aggregate;

@@ -37,7 +37,7 @@ impl Sorted {
 /// unsigned number, least significant first. Stable. `nums` and `bits` go with their rows.
 ///
 /// With `n` rows and keys of `w` bits in all, a comparison has `v = w + ceil(log2 n)` bits, which
-/// takes at most `3 v - 2` ANDs and `1 + ceil(log2 v)` rounds, and one more to open. How many there
+/// takes at most `2 v - 1` ANDs and `ceil(log2(v + 1))` rounds, and one more to open. How many there
 /// are, in how many levels, says [`Contest`]: for a million rows 30 levels and 29 per row. Three
 /// rounds and two words per row and column come on top, for the shuffle.
 ///
