@@ -97,9 +97,10 @@ pub struct SecurityBits {
 pub enum LinkRecord {
     /// Threads of one process.
     Memory,
-    /// QUIC on loopback, one endpoint a party, threads of one process.
+    /// QUIC, one endpoint a party: threads of one process on loopback, or processes where the record
+    /// names `peers`.
     Quic,
-    /// TLS over TCP on loopback, one endpoint a party, threads of one process.
+    /// TLS over TCP, in the same way.
     Tcp,
     /// In memory, with the time that a network would take added: not measured packets.
     Simulated {

@@ -235,7 +235,20 @@ impl Source {
                 chunks.extend(read.into_iter().take(count).filter(|chunk| !chunk.is_empty()));
                 Ok(())
             }
-            Self::Tcp(source) => source.read(chunks).await,
+            Self::Tcp(source) => source.read(&mut [], chunks).await.map(drop),
+        }
+    }
+
+    /// Waits for bytes, and puts them into `buffer` as far as the transport can do so without
+    /// handing them over first; gives their number. What it does hand over is appended, in order.
+    pub(crate) async fn read_into(
+        &mut self,
+        buffer: &mut [u8],
+        chunks: &mut VecDeque<Bytes>,
+    ) -> Result<usize, End> {
+        match self {
+            Self::Quic(_) => self.read(chunks).await.map(|()| 0),
+            Self::Tcp(source) => source.read(buffer, chunks).await,
         }
     }
 }

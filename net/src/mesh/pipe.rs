@@ -13,6 +13,10 @@ use super::wire::BUSY;
 use crate::Arena;
 use crate::tcp::Control;
 
+/// What a transport may hand over in one piece. A frame that is longer has a buffer of its own, and
+/// what comes for it goes there without a stop.
+const CHUNK: usize = 64 << 10;
+
 /// How long the end of a stream is awaited until the peer has it all.
 const FLUSH: Duration = Duration::from_secs(5);
 
@@ -97,7 +101,7 @@ impl Inlet {
         if length == 0 {
             return Ok(Bytes::new());
         }
-        while self.chunks.is_empty() {
+        while self.chunks.is_empty() && length <= CHUNK {
             self.fill().await?;
         }
         if self.chunks.front().is_some_and(|chunk| chunk.len() >= length) {
@@ -106,12 +110,12 @@ impl Inlet {
         let mut buffer = arena.take(length);
         let mut filled = 0;
         while filled < length {
-            match self.pull(length - filled) {
-                Some(part) => {
-                    buffer.bytes_mut()[filled..filled + part.len()].copy_from_slice(&part);
-                    filled += part.len();
-                }
-                None => self.fill().await?,
+            if let Some(part) = self.pull(length - filled) {
+                buffer.bytes_mut()[filled..filled + part.len()].copy_from_slice(&part);
+                filled += part.len();
+            } else {
+                let rest = &mut buffer.bytes_mut()[filled..];
+                filled += self.source.read_into(rest, &mut self.chunks).await?;
             }
         }
         Ok(buffer.freeze())

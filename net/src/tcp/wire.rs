@@ -22,6 +22,10 @@ use crate::mesh::pipe::End;
 /// Bytes read from the socket at a time: four records.
 const READ: usize = 64 << 10;
 
+/// Bytes that may be encrypted and not yet written, and so the most that the system gets at a time:
+/// with sixteen records rather than four a bulk transfer takes a tenth less time of the processor.
+const WRITE: usize = 256 << 10;
+
 /// How long the end of a connection that was refused is awaited, so that the peer reads why.
 const LINGER: Duration = Duration::from_secs(1);
 
@@ -96,13 +100,14 @@ impl Wire {
     /// Shakes hands; gives what came right behind as well. If it fails, the peer is told why.
     pub(crate) async fn open(
         socket: TcpStream,
-        tls: Connection,
+        mut tls: Connection,
         idle: Duration,
         permit: Option<OwnedSemaphorePermit>,
     ) -> Result<(Arc<Self>, VecDeque<Bytes>), Broken> {
         socket.set_nodelay(true)?;
         // A stream may be silent for long, and what stands between may forget it.
         let _ = SockRef::from(&socket).set_tcp_keepalive(&TcpKeepalive::new().with_time(idle));
+        tls.set_buffer_limit(Some(WRITE));
         let (finished, accepted) = (AtomicBool::new(false), permit.is_some());
         let wire = Arc::new(Self { socket, tls: Mutex::new(tls), finished, _permit: permit });
         let mut raw = vec![0; READ];
@@ -112,7 +117,7 @@ impl Wire {
             if !wire.lock().is_handshaking() {
                 return Ok((wire, early));
             }
-            let result = wire.read(&mut raw, &mut early, true).await;
+            let result = wire.read(&mut raw, &mut [], &mut early, true).await;
             if let Err(error) = result {
                 if matches!(error, Broken::Tls(_)) {
                     // The alert, and time to read it.
@@ -176,14 +181,15 @@ impl Wire {
         Ok(())
     }
 
-    /// Waits for bytes and appends them, decrypted; with `once`, returns after one read even if
-    /// there is nothing to append.
+    /// Waits for bytes and decrypts them: into `buffer` as far as they fit, whose number it gives;
+    /// the rest is appended. With `once`, returns after one read even if nothing came of it.
     async fn read(
         &self,
         raw: &mut [u8],
+        buffer: &mut [u8],
         chunks: &mut VecDeque<Bytes>,
         once: bool,
-    ) -> Result<(), Broken> {
+    ) -> Result<usize, Broken> {
         loop {
             if self.finished.load(Ordering::Acquire) {
                 return Err(Broken::Finished);
@@ -197,19 +203,21 @@ impl Wire {
                 }
                 Err(error) => return Err(error.into()),
             };
-            let plain = self.decrypt(&raw[..length])?;
-            if !plain.is_empty() {
-                chunks.push_back(plain.into());
-                return Ok(());
+            let (filled, rest) = self.decrypt(&raw[..length], buffer)?;
+            let came = filled > 0 || !rest.is_empty();
+            if !rest.is_empty() {
+                chunks.push_back(rest.into());
             }
-            if once {
-                return Ok(());
+            if came || once {
+                return Ok(filled);
             }
         }
     }
 
-    fn decrypt(&self, mut bytes: &[u8]) -> Result<Vec<u8>, Broken> {
-        let mut plain = Vec::with_capacity(bytes.len());
+    /// Decrypts into `buffer`, gives how far that is filled, and what did not fit.
+    fn decrypt(&self, mut bytes: &[u8], buffer: &mut [u8]) -> Result<(usize, Vec<u8>), Broken> {
+        let mut filled = 0;
+        let mut rest = Vec::new();
         let mut tls = self.lock();
         while !bytes.is_empty() {
             tls.read_tls(&mut bytes)?;
@@ -226,7 +234,13 @@ impl Wire {
             while left > 0 {
                 let part = reader.fill_buf()?;
                 let length = part.len();
-                plain.extend_from_slice(part);
+                let here = length.min(buffer.len() - filled);
+                buffer[filled..filled + here].copy_from_slice(&part[..here]);
+                filled += here;
+                if here < length {
+                    rest.reserve(length - here + bytes.len());
+                    rest.extend_from_slice(&part[here..]);
+                }
                 reader.consume(length);
                 left = left.saturating_sub(length.max(1));
             }
@@ -241,7 +255,7 @@ impl Wire {
         }
         // Answers of TLS itself, as far as they can be sent now.
         let _ = flush(&mut tls, &self.socket);
-        Ok(plain)
+        Ok((filled, rest))
     }
 
     /// Ends it, and waits until the peer has everything and has ended it too.
@@ -315,12 +329,18 @@ impl Source {
 
     /// As [`Source::read`], with the cause as it is.
     pub(super) async fn read_plain(&mut self, chunks: &mut VecDeque<Bytes>) -> Result<(), Broken> {
-        self.wire.read(&mut self.raw, chunks, false).await
+        self.wire.read(&mut self.raw, &mut [], chunks, false).await.map(drop)
     }
 
-    /// Waits for bytes, and appends them in the pieces in which they came.
-    pub(crate) async fn read(&mut self, chunks: &mut VecDeque<Bytes>) -> Result<(), End> {
-        self.read_plain(chunks).await.map_err(|broken| match (broken, &self.control) {
+    /// Waits for bytes: puts them into `buffer` as far as they fit, gives their number, and appends
+    /// the rest.
+    pub(crate) async fn read(
+        &mut self,
+        buffer: &mut [u8],
+        chunks: &mut VecDeque<Bytes>,
+    ) -> Result<usize, End> {
+        let read = self.wire.read(&mut self.raw, buffer, chunks, false).await;
+        read.map_err(|broken| match (broken, &self.control) {
             (Broken::Finished, _) => End::Finished,
             (_, Some(control)) => End::Lost(Loss::Tcp(control.clone())),
             (broken, None) => End::Lost(Loss::Cut(broken.to_string())),
