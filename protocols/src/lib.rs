@@ -53,6 +53,8 @@
 //! | [`less`], 20 bits | 5 | 4.4 |
 //! | [`numbers::divide_public`], 31 bits | 7 | 31 |
 //! | [`numbers::select`] | 3 | 18.7 |
+//! | [`to_num_by_sum`], 32 bits | 8 | 30.9 |
+//! | [`compact`](compact()), one column of numbers | 7 | 58.9 |
 //!
 //! # Lowering
 //!

@@ -254,6 +254,16 @@ fn the_costs_in_the_overview_are_true() {
         numbers::select(b, c, x, y).into()
     });
     assert_eq!(choice, (3, 18.7));
+    let masked = average(&|b, rows| {
+        let x = bits(b, 32, rows);
+        ops::to_num_by_sum(b, &x, 2).into()
+    });
+    assert_eq!(masked, (8, 30.9));
+    let front = average(&|b, rows| {
+        let (valid, x) = (b.random(rows), number(b, rows));
+        ops::compact(b, valid, &[x], &[]).nums[0].into()
+    });
+    assert_eq!(front, (7, 58.9));
 }
 
 #[test]

@@ -51,7 +51,7 @@ use tacit_protocols::lower;
 const ROWS: usize = 70;
 
 /// Operators whose results one would branch or index for, in the clear.
-const TEMPTING: [&str; 18] = [
+const TEMPTING: [&str; 19] = [
     "select",
     "suppress",
     "less",
@@ -66,6 +66,7 @@ const TEMPTING: [&str; 18] = [
     "look_up",
     "look_up_number",
     "sum_by_key",
+    "to_num_by_sum",
     "segmented_max",
     "shuffle",
     "numbers::divide",
