@@ -309,7 +309,8 @@ fn misuse(secret: &[u64], how: &str) {
 
 /// What cachegrind counts: its names and numbers.
 fn count(tape: &Path, engine: EngineKind, me: usize, broken: &str) -> Vec<(String, u64)> {
-    let out = tape.with_extension("counts");
+    // Two ways of being broken are counted at once.
+    let out = tape.with_extension(format!("{broken}-counts"));
     let status = Command::new("valgrind")
         // Its debugging server would leave a name of random length among the process's mappings.
         .args(["--vgdb=no", "--tool=cachegrind", "--cache-sim=yes", "--branch-sim=yes", "-q"])
