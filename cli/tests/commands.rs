@@ -131,7 +131,11 @@ fn a_study_is_made_signed_served_asked_and_audited_step_by_step() {
     let receipts = machines.at("alpha").join("receipts.jsonl");
     let shown = ok(["audit", "show", path(&receipts)]);
     assert!(shown.matches("released").count() >= 3 && shown.contains("ana"), "{shown}");
+    assert_eq!(ok(["audit", "show", path(&machines.at("alpha"))]), shown);
+    let said = fails(4, "file", ["audit", "show", path(machines.home.path())]);
+    assert!(said.contains("no receipts.jsonl") && said.contains("site.toml"), "{said}");
     ok(["audit", "verify", path(&receipts)]);
+    ok(["audit", "verify", path(&machines.at("alpha"))]);
     let lines = ok(["audit", "show", path(&receipts), "--format", "json", "--last", "1"]);
     let last: serde_json::Value = serde_json::from_str(&lines).unwrap();
     ok(["audit", "verify", path(&receipts), "--given", last["hash"].as_str().unwrap()]);
@@ -196,6 +200,10 @@ fn explain_needs_no_site_and_tells_everything() {
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["engines"].as_array().unwrap().len(), 2);
     fails(2, "usage", ["explain", "--study", path(&study), "--link", "fast", sql]);
+    let small = ok(["explain", "--study", path(&study), "SELECT COUNT(*) AS n FROM visits"]);
+    for one in ["1 opening: for the one cell and each of 1 number,", "study: 1 cell, 1 input."] {
+        assert!(small.contains(one), "{one} in\n{small}");
+    }
 }
 
 #[test]

@@ -75,7 +75,8 @@ fn wrong_arguments_are_told_with_what_was_meant() {
         fails(3, "not_allowed", with(&["--engine", "additive", "SELECT COUNT(*) FROM visits"]));
     assert!(said.contains("rep3"), "what is allowed: {said}");
     fails(4, "file_missing", with(&["--file", "/nowhere/q.sql"]));
-    fails(4, "file_missing", with(&["--output", "/nowhere/out.csv", "SHOW TABLES"]));
+    let said = fails(4, "file_missing", with(&["--output", "/nowhere/out.csv", "SHOW TABLES"]));
+    assert!(said.contains("/nowhere") && said.contains("make this folder first"), "{said}");
     let help = ok(["--help"]);
     assert!(help.contains("Exit codes") && help.contains("Examples"), "{help}");
 }

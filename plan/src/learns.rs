@@ -90,10 +90,9 @@ impl Plan {
         };
         let valued = self.expressions(|number| self.numbers[number].value.is_some());
         let mut learns = vec![format!(
-            "{} openings: {of} and each of {} number{}, its status ({}).",
-            self.openings(),
-            self.numbers.len(),
-            if self.numbers.len() == 1 { "" } else { "s" },
+            "{}: {of} and each of {}, its status ({}).",
+            counted(self.openings(), "opening"),
+            counted(self.numbers.len(), "number"),
             [Status::Zero, Status::Hidden, Status::Shown].map(word).join(", "),
         )];
         if !valued.is_empty() {
@@ -167,10 +166,10 @@ impl Plan {
                 audience.analyst
             ),
             format!(
-                "Sizes that follow from the question and the study: {} cells, {} inputs. Not \
+                "Sizes that follow from the question and the study: {}, {}. Not \
                  the result, no status of a cell, and, of the other sites, no row and no count.",
-                self.cells(),
-                self.inputs.len()
+                counted(self.cells(), "cell"),
+                counted(self.inputs.len(), "input")
             ),
         ];
         if !computes {
@@ -222,6 +221,11 @@ fn word(status: Status) -> &'static str {
         Status::Hidden => "hidden",
         Status::Shown => "shown",
     }
+}
+
+/// `1 cell`, `2 cells`.
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 fn dedup<T: PartialEq + Copy>(items: &[T]) -> Vec<T> {

@@ -1,6 +1,6 @@
 //! `tacit audit`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use tacit_governance::{Entry, receipts};
@@ -8,9 +8,12 @@ use tacit_plan::Digest;
 
 use crate::{
     context::Context,
-    error::Result,
+    error::{Failure, Result},
     render::{number, table, value::printable},
 };
+
+/// Name that the receipts of a site have, unless it chose another one.
+const FILE: &str = "receipts.jsonl";
 
 /// Characters of a question that a line shows.
 const SQL_SHOWN: usize = 60;
@@ -37,7 +40,7 @@ Example:
 /// Arguments of `tacit audit show`.
 #[derive(Debug, Args)]
 pub struct Show {
-    /// The receipts of a site
+    /// The receipts of a site: the file, or the folder in which it is called receipts.jsonl
     receipts: PathBuf,
     /// Only the last ones
     #[arg(long, value_name = "NUMBER")]
@@ -56,7 +59,7 @@ enum Format {
 /// Arguments of `tacit audit verify`.
 #[derive(Debug, Args)]
 pub struct Verify {
-    /// The receipts of a site
+    /// The receipts of a site: the file, or the folder in which it is called receipts.jsonl
     receipts: PathBuf,
     /// Hash of a receipt that an analyst was given; may be given several times
     #[arg(long, value_name = "HASH")]
@@ -74,10 +77,24 @@ pub fn run(command: &Command, context: &Context) -> Result<()> {
     }
 }
 
+/// The file itself, or the one of the usual name in a folder.
+fn file(path: &Path) -> Result<PathBuf> {
+    if !path.is_dir() {
+        return Ok(path.to_owned());
+    }
+    let file = path.join(FILE);
+    if file.is_file() {
+        return Ok(file);
+    }
+    let message = format!("{}: a folder, in which there is no {FILE}", path.display());
+    Err(Failure::setup("file", message)
+        .help("name the file that the site's site.toml has under `receipts`"))
+}
+
 fn show(arguments: &Show, context: &Context) -> Result<()> {
     let mut entries = std::collections::VecDeque::new();
     let most = arguments.last.unwrap_or(usize::MAX);
-    receipts::read(&arguments.receipts, &mut |entry| {
+    receipts::read(&file(&arguments.receipts)?, &mut |entry| {
         entries.push_back(entry);
         if entries.len() > most {
             entries.pop_front();
@@ -142,7 +159,7 @@ fn row(entry: &Entry) -> Vec<String> {
 }
 
 fn verify(arguments: &Verify, context: &Context) -> Result<()> {
-    let report = receipts::verify(&arguments.receipts, &arguments.given)?;
+    let report = receipts::verify(&file(&arguments.receipts)?, &arguments.given)?;
     context.print(&format!(
         "{}: the chain holds; last hash {}\n",
         number::plural(report.receipts, "receipt", "receipts"),

@@ -160,7 +160,13 @@ fn usage(message: &str) -> Failure {
 fn writable(path: &Path) -> Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
-    let about = std::fs::metadata(folder).map_err(|error| Failure::file(folder, &error))?;
+    let about = std::fs::metadata(folder).map_err(|error| {
+        let failure = Failure::file(folder, &error);
+        if error.kind() == std::io::ErrorKind::NotFound {
+            return failure.help("--output: make this folder first, or write to another one");
+        }
+        failure
+    })?;
     if path.is_dir() || !about.is_dir() {
         return Err(Failure::setup("file", format!("{}: not a file", path.display())));
     }
