@@ -28,6 +28,7 @@
 //! prevent it. An outside holder's two keys come from the seed that it shares with compute party 0,
 //! which therefore needs no message; party 1 is sent the key of `x_1`, party 2 that of `x_0`.
 
+mod holder;
 mod shuffle;
 
 use std::collections::BTreeMap;
@@ -188,7 +189,7 @@ impl Scheme for Rep3 {
             let seed = link.seed(self.compute[0])?;
             keys.extend([0, 1].map(|component| outside_key(&seed, me, component)));
         }
-        Ok(Box::new(Holder { compute: self.compute, keys }))
+        Ok(Box::new(holder::Holder { compute: self.compute, keys }))
     }
 }
 
@@ -552,40 +553,6 @@ impl Engine for Party {
             Op::Shuffle { .. } => self.finish_shuffle(job, inbox)?,
             op => return Err(unknown(job.at, op)),
         }
-        Ok(())
-    }
-}
-
-/// A party that does not compute.
-struct Holder {
-    compute: [usize; 3],
-    /// Keys of x_0 and x_1; none at a party that enters nothing.
-    keys: Vec<Zeroizing<[u8; 16]>>,
-}
-
-impl Client for Holder {
-    fn enter(&mut self, job: &mut Job<'_>, out: &mut Outbox) -> Result<()> {
-        let Op::Enter { slot, .. } = job.op else { return Err(unknown(job.at, job.op)) };
-        let mut z = Zeroizing::new(input(job)?.words()[..job.shape.words()].to_vec());
-        with_ring!(job.shape.kind, R => {
-            for key in &self.keys {
-                Prg::new(**key).with(job.masks, &mut z, R::sub);
-            }
-        });
-        words::clean(job.shape, &mut z);
-        for place in [1, 2] {
-            let to = self.compute[place];
-            if *slot == 0 {
-                out.section(to, KEY)?.copy_from_slice(&*self.keys[2 - place]);
-            }
-            words::put(&z, out.section(to, job.shape.bytes())?);
-        }
-        Ok(())
-    }
-
-    fn open(&mut self, job: &mut Job<'_>, inbox: &Inbox) -> Result<()> {
-        let mut z = Zeroizing::new(vec![0; job.shape.words()]);
-        job.opened = Some(total(job.shape, &mut z, &self.compute, inbox)?);
         Ok(())
     }
 }
