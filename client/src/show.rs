@@ -80,13 +80,19 @@ fn holds(kind: &ColumnType) -> String {
         | ColumnType::Timestamp { range: [least, most] } => format!("{least} to {most}"),
         ColumnType::Boolean => "true, false".to_owned(),
         ColumnType::Category { values } => {
-            let shown: Vec<&str> = values.iter().take(WORDS).map(String::as_str).collect();
+            let shown: Vec<String> = values.iter().take(WORDS).map(|word| quoted(word)).collect();
             let more = values.len().saturating_sub(WORDS);
             let more = if more > 0 { format!(" and {more} more") } else { String::new() };
             format!("{}{more}", shown.join(", "))
         }
         ColumnType::Text => "free text; it never leaves the site, and may be filtered on".into(),
     }
+}
+
+/// A word in a list: in quotes, as SQL has them, where it could be taken for two or for none.
+fn quoted(word: &str) -> String {
+    let plain = !word.is_empty() && word.trim() == word && !word.contains([',', '\'', '"']);
+    if plain { word.to_owned() } else { format!("'{}'", word.replace('\'', "''")) }
 }
 
 fn columns(named: &[(&str, Type)]) -> Vec<ResultColumn> {
@@ -105,4 +111,16 @@ fn text(word: &str) -> ResultValue {
 
 fn optional(word: Option<&String>) -> ResultValue {
     ResultValue::exact(word.map_or(Value::Null, |word| Value::Text(word.clone())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_a_category_are_quoted_where_a_list_would_blur_them() {
+        let values = ["[0-10)", "a b", "no, never", "it's", "", " x"].map(str::to_owned).to_vec();
+        let held = holds(&ColumnType::Category { values });
+        assert_eq!(held, "[0-10), a b, 'no, never', 'it''s', '', ' x'");
+    }
 }
