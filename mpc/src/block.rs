@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Circuit, Id, Instruction, Kind, Op, Result, Shape};
+use crate::{Circuit, Id, Instruction, Kind, Op, Result, Shape, builder::MOST_ROWS};
 
 /// A circuit of row-wise instructions over columns of one number of rows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,6 +67,9 @@ impl Block {
     /// arguments that do not fit.
     pub(crate) fn results(&self, args: &[Shape]) -> Result<Vec<Shape>, String> {
         let rows = self.rows;
+        if rows == 0 || rows > MOST_ROWS {
+            return Err(format!("a block of {rows} rows"));
+        }
         if args.iter().any(|shape| shape.rows != rows) {
             return Err(format!("an argument of a block of {rows} rows has others"));
         }
@@ -93,6 +96,11 @@ impl Block {
     /// The tiles.
     pub(crate) fn bounds(&self) -> impl Iterator<Item = Bound> {
         bounds(self.rows, self.tile, 0)
+    }
+
+    /// How many tiles there are.
+    pub(crate) fn tiles(&self) -> usize {
+        self.rows.div_ceil(self.tile)
     }
 
     /// The columns that outlive a tile's instructions.
@@ -150,8 +158,8 @@ pub(crate) fn check(
     args: &[Kind],
     enters: bool,
 ) -> Result<usize, String> {
-    if tile == 0 || !tile.is_multiple_of(64) {
-        return Err(format!("a tile of {tile} rows is not a multiple of 64"));
+    if tile == 0 || !tile.is_multiple_of(64) || tile > MOST_ROWS {
+        return Err(format!("a tile of {tile} rows is not a multiple of 64, up to 2^40"));
     }
     let mut opened = 0;
     for instruction in body.instructions() {
@@ -174,6 +182,11 @@ pub(crate) fn check(
         return Err(format!("a block of {tile} rows has a column of others"));
     }
     Ok(opened)
+}
+
+/// A tile that a caller asks for, as one may have it.
+pub(crate) fn rounded(tile: usize) -> usize {
+    tile.clamp(1, MOST_ROWS).next_multiple_of(64)
 }
 
 /// The body of a block over columns of `rows` rows.
@@ -232,7 +245,7 @@ pub fn stream(circuit: &Circuit, tile: usize) -> Result<Circuit> {
 }
 
 fn cut(circuit: &Circuit, tile: usize, stream: bool) -> Result<Circuit> {
-    let tile = tile.max(1).next_multiple_of(64);
+    let tile = rounded(tile);
     let parts = Parts::of(circuit, tile);
     let streamed = if stream { parts.streamed(circuit) } else { BTreeMap::new() };
     let mut out = Circuit::default();

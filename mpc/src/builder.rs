@@ -4,6 +4,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Bit, Error, Handle, Id, Instruction, Kind, Num, Op, Result, Shape, field};
 
+/// Most rows of a column: no machine holds one as long, and sums of sizes stay far from overflow.
+pub(crate) const MOST_ROWS: usize = 1 << 40;
+
+/// Most rows of columns whose rows are moved by row numbers, which take 32 bits.
+const MOST_MOVED: usize = 1 << 32;
+
 /// A list of instructions and the shape of every column.
 ///
 /// What is deserialised is checked as if it were built.
@@ -70,11 +76,28 @@ impl Circuit {
             .collect::<Option<_>>()
             .ok_or_else(|| wrong(format!("{op:?} uses a column that does not exist")))?;
         let results = results(&op, &shapes).map_err(wrong)?;
+        if let Some(shape) = results.iter().find(|shape| shape.rows > MOST_ROWS) {
+            return Err(wrong(format!("a column of {} rows: more than 2^40", shape.rows)));
+        }
+        if self.shapes.len() + results.len() > Id::MAX as usize {
+            return Err(wrong("more than 2^32 columns".into()));
+        }
         let first = self.shapes.len() as Id;
         self.shapes.extend(results);
         self.instructions.push(Instruction { op, args: args.to_vec(), first });
         Ok(first..self.shapes.len() as Id)
     }
+}
+
+/// Refuses to move more rows than row numbers tell apart.
+///
+/// # Errors
+/// What is wrong.
+pub(crate) fn numbered(rows: usize) -> Result<(), String> {
+    if rows > MOST_MOVED {
+        return Err(format!("{rows} rows to move: more than 2^32"));
+    }
+    Ok(())
 }
 
 /// Shapes of the results of `op` on arguments of these shapes.
@@ -158,7 +181,8 @@ fn results(op: &Op, args: &[Shape]) -> Result<Vec<Shape>, String> {
         Op::Concat => {
             let first = args.first().ok_or("Concat of nothing")?;
             kind(first.kind)?;
-            vec![Shape { kind: first.kind, rows: args.iter().map(|a| a.rows).sum() }]
+            let rows = args.iter().try_fold(0_usize, |rows, arg| rows.checked_add(arg.rows));
+            vec![Shape { kind: first.kind, rows: rows.ok_or("Concat of too many rows")? }]
         }
         Op::Broadcast { rows } => {
             count(1)?;
@@ -191,10 +215,7 @@ fn results(op: &Op, args: &[Shape]) -> Result<Vec<Shape>, String> {
         }
         Op::Block(block) => block.results(args)?,
         Op::Sort(sort) => sort.results(args)?,
-        Op::Shuffle { permutation, .. } => {
-            if *permutation >= 1 << 24 {
-                return Err(format!("{op:?}: there are 2^24 permutations"));
-            }
+        Op::Shuffle { .. } => {
             let rows = args.first().ok_or("Shuffle of nothing")?.rows;
             if args.iter().any(|shape| shape.rows != rows) {
                 return Err(format!("{op:?}: numbers of rows differ: {args:?}"));
@@ -202,6 +223,7 @@ fn results(op: &Op, args: &[Shape]) -> Result<Vec<Shape>, String> {
             if args.iter().any(|shape| shape.kind == Kind::Field) {
                 return Err(format!("{op:?} of elements of the field"));
             }
+            numbered(rows)?;
             args.to_vec()
         }
         Op::Permute { order, .. } => {
@@ -210,6 +232,7 @@ fn results(op: &Op, args: &[Shape]) -> Result<Vec<Shape>, String> {
             if args.iter().any(|shape| shape.rows != first.rows) {
                 return Err(format!("{op:?}: numbers of rows differ: {args:?}"));
             }
+            numbered(first.rows)?;
             let most = match first.kind {
                 Kind::Bit => 32,
                 Kind::Num => 1,

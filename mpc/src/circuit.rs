@@ -203,7 +203,8 @@ pub enum Op {
     /// same number of rows, as have the results.
     Block(Box<crate::Block>),
     /// All arguments with their rows in a random order that nobody knows: the same for all of them,
-    /// and for all instructions with the same `permutation` and number of rows. Interactive.
+    /// and for all instructions with the same `permutation` and number of rows. With another number of
+    /// rows it is another order, which tells nothing about this one. Interactive.
     Shuffle {
         /// Which order.
         permutation: u32,

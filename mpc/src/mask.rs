@@ -16,7 +16,7 @@ use aes::{
 };
 use sha2::{Digest, Sha256};
 use tacit_net::Seed;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::{Circuit, Instruction, Kind, Op, Shape, field};
 
@@ -33,10 +33,10 @@ pub(crate) fn blocks(circuit: &Circuit, instruction: &Instruction) -> u64 {
         }
         Op::Addend { width, .. } => column(instruction.first) * *width as u64,
         Op::Reveal { .. } => column(instruction.args[0]),
-        Op::Block(block) => per_tile(&block.body) * block.bounds().count() as u64,
+        Op::Block(block) => per_tile(&block.body) * block.tiles() as u64,
         Op::Sort(sort) => {
             let rows = circuit.shape(instruction.args[0]).rows;
-            per_tile(&sort.less) * sort.bounds(rows).len() as u64
+            per_tile(&sort.less) * sort.tiles(rows) as u64
         }
         Op::Shuffle { .. } => 3 * instruction.args.iter().map(|&id| column(id)).sum::<u64>(),
         _ => 0,
@@ -73,6 +73,19 @@ impl Prg {
     /// use has a direction. A label belongs to one use of one protocol.
     pub fn derive(seed: &Seed, label: &str, from: usize, to: usize) -> Self {
         Self::new(*key(seed, label, from, to))
+    }
+
+    /// A stream of its own for two numbers, under the key that block cipher gives for them: no counter
+    /// of this stream, whose upper half is 0, meets it.
+    pub(crate) fn part(&self, low: u64, high: u64) -> Self {
+        let mut block = aes::Block::default();
+        let (first, last) = block.0.split_at_mut(8);
+        first.copy_from_slice(&low.to_le_bytes());
+        last.copy_from_slice(&(high + 1).to_le_bytes());
+        self.0.encrypt_block(&mut block);
+        let key = Zeroizing::new(block.0);
+        block.0.zeroize();
+        Self::new(*key)
     }
 
     /// Words from counter block `block` on.
@@ -126,6 +139,8 @@ impl Batch {
     pub(crate) fn draw(&mut self, prg: &Prg, block: u64, start: usize, words: usize) {
         let used = &mut self.0[..words.div_ceil(2)];
         let first = block + start as u64 / 2;
+        #[cfg(test)]
+        recorded::note(prg, first, used.len() as u64);
         for (block, counter) in used.iter_mut().zip(first..) {
             let (low, high) = block.0.split_at_mut(8);
             low.copy_from_slice(&counter.to_le_bytes());
@@ -160,6 +175,47 @@ pub(crate) fn public() -> Prg {
     Prg::new(*b"tacit public key")
 }
 
+/// What this thread draws, for tests.
+#[cfg(test)]
+mod recorded {
+    use std::cell::RefCell;
+
+    use super::{Aes128, BlockCipherEncrypt, Prg};
+
+    /// Name of a stream, its first block, and how many.
+    pub(super) type Draw = ([u8; 16], u64, u64);
+
+    thread_local!(static DRAWS: RefCell<Option<Vec<Draw>>> = const { RefCell::new(None) });
+
+    /// What tells a stream from all others.
+    pub(super) fn name(Prg(cipher): &Prg) -> [u8; 16] {
+        let mut block = aes::Block::default();
+        block.0.fill(0xff);
+        Aes128::encrypt_block(cipher, &mut block);
+        block.0
+    }
+
+    pub(super) fn start() {
+        DRAWS.set(Some(Vec::new()));
+    }
+
+    pub(super) fn stop() -> Vec<Draw> {
+        DRAWS.take().unwrap_or_default()
+    }
+
+    pub(super) fn note(prg: &Prg, first: u64, blocks: u64) {
+        DRAWS.with_borrow_mut(|draws| {
+            if let Some(draws) = draws {
+                draws.push((name(prg), first, blocks));
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+#[path = "mask_tests.rs"]
+mod drawn;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -174,6 +230,21 @@ mod tests {
             prg.fill(5 + start as u64 / 2, &mut part);
             assert_eq!(part, whole[start..start + length]);
         }
+    }
+
+    #[test]
+    fn parts_of_a_stream_are_streams_of_their_own() {
+        let words = |prg: &Prg| {
+            let mut words = vec![0; 4];
+            prg.fill(0, &mut words);
+            words
+        };
+        let prg = public();
+        let parts = [(0, 0), (0, 1), (1, 0), (1, 1)].map(|(low, high)| words(&prg.part(low, high)));
+        for (i, part) in parts.iter().enumerate() {
+            assert!(parts[..i].iter().all(|other| other != part) && *part != words(&prg));
+        }
+        assert_eq!(words(&prg.part(1, 1)), parts[3]);
     }
 
     #[test]

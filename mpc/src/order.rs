@@ -5,13 +5,13 @@ use tacit_net::{Arena, Buffer};
 
 use crate::{Error, Kind, Result, Shape, linear, mask::Prg, words};
 
-/// Counter blocks of the streams of orders that one order owns: more than any column has rows.
-const OWNED: u32 = 40;
-
 /// A uniformly random order of `rows` rows, by Fisher and Yates; numbers below a bound are drawn
 /// without bias after Lemire, "Fast random integer generation in an interval" (2019).
 pub(crate) fn order(prg: &Prg, permutation: u32, rows: usize) -> Vec<u32> {
-    let mut block = u64::from(permutation) << OWNED;
+    // One of its own for each number of rows: orders of more and of fewer rows that begin with the same
+    // draws would tell about each other once one of them is opened.
+    let prg = prg.part(u64::from(permutation), rows as u64);
+    let mut block = 0;
     let mut drawn = vec![0; 1024];
     let mut next = drawn.len();
     let mut draw = || {
@@ -132,5 +132,21 @@ mod tests {
             assert_eq!(from, back);
         }
         assert_ne!(order(&mask::public(), 0, 100), order(&mask::public(), 1, 100));
+    }
+
+    #[test]
+    fn orders_of_different_numbers_of_rows_tell_nothing_about_each_other() {
+        // Both begin with the largest row; from the same draws they would take it from about the
+        // same place of all rows.
+        let mut near = 0;
+        for permutation in 0..200 {
+            let [x, y] = [1000, 999].map(|rows| {
+                let last = order(&mask::public(), permutation, rows).last().copied().unwrap_or(0);
+                f64::from(last) / rows as f64
+            });
+            near += u32::from((x - y).abs() < 0.05);
+        }
+        // A tenth of them by chance.
+        assert!(near < 50, "{near} of 200");
     }
 }

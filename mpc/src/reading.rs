@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::{Circuit, Kind, Op, Shape};
+use crate::{Circuit, Kind, Op};
 
 /// Size of a circuit, counted in instructions.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -103,14 +103,16 @@ impl Circuit {
             let label = instruction.op.label().replace('\\', "\\\\").replace('"', "\\\"");
             let shape = if instruction.op.is_interactive() { "box" } else { "ellipse" };
             let shown = instruction.args.first().copied().unwrap_or(instruction.first);
-            let Shape { kind, rows } = self.shape(shown);
-            let kind = match kind {
-                Kind::Num => "num",
-                Kind::Bit => "bit",
-                Kind::Field => "field",
-            };
+            let size = self.shapes().get(shown as usize).map_or(String::new(), |shape| {
+                let kind = match shape.kind {
+                    Kind::Num => "num",
+                    Kind::Bit => "bit",
+                    Kind::Field => "field",
+                };
+                format!("\\n{} {kind}", shape.rows)
+            });
             // Writing to a string cannot fail.
-            let _ = writeln!(text, "  i{at} [shape={shape}, label=\"{label}\\n{rows} {kind}\"];");
+            let _ = writeln!(text, "  i{at} [shape={shape}, label=\"{label}{size}\"];");
             let mut from: Vec<usize> =
                 instruction.args.iter().map(|&id| maker[id as usize]).collect();
             from.dedup();

@@ -113,11 +113,51 @@ pub fn schedule(circuit: &Circuit, engine: impl Protocol, roster: &Roster) -> Re
 }
 
 pub(crate) fn lay_out(circuit: &Circuit, scheme: &dyn Scheme, roster: &Roster) -> Result<Schedule> {
+    check_size(circuit)?;
     let (mut schedule, ahead) = draft(circuit, scheme, roster, None)?;
     for (pair, bytes) in ahead {
         *schedule.layers[0].bytes.entry(pair).or_insert(0) += bytes;
     }
     Ok(schedule)
+}
+
+/// Most tiles of an instruction: each has wires and rounds of its own in the schedule.
+const MOST_TILES: usize = 1 << 20;
+
+/// Most words of all arguments and results together, 8 PiB: sizes, bills and counters of masks
+/// are far from overflow below that.
+const MOST_WORDS: u128 = 1 << 50;
+
+/// Refuses what nothing can hold, before anything is made for it.
+fn check_size(circuit: &Circuit) -> Result<()> {
+    let words = |circuit: &Circuit, at: usize| -> u128 {
+        let args = circuit.instructions()[at].args.iter().map(|&id| id as usize);
+        let columns = args.chain(results(circuit, at)).map(|id| circuit.shapes()[id]);
+        columns.map(|shape| shape.words() as u128).sum()
+    };
+    let mut all = 0;
+    for (at, instruction) in circuit.instructions().iter().enumerate() {
+        let wrong = |what: String| Error::Circuit { at, what };
+        let (body, tiles) = match &instruction.op {
+            Op::Block(block) => (Some(&block.body), block.tiles()),
+            Op::Sort(sort) => {
+                (Some(&sort.less), sort.tiles(circuit.shape(instruction.args[0]).rows))
+            }
+            _ => (None, 0),
+        };
+        if tiles > MOST_TILES {
+            return Err(wrong(format!("{tiles} tiles are more than 2^20: take larger ones")));
+        }
+        all += words(circuit, at);
+        if let Some(body) = body {
+            let tile: u128 = (0..body.instructions().len()).map(|at| words(body, at)).sum();
+            all += tile * tiles as u128;
+        }
+        if all > MOST_WORDS {
+            return Err(wrong("columns of more than 2^50 words in all".into()));
+        }
+    }
+    Ok(())
 }
 
 /// Bytes that travel ahead of everything, by sender and receiver.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Circuit, Kind, Op, Result, Shape,
     block::{self, Bound},
+    builder,
     rank::Contest,
 };
 
@@ -46,6 +47,7 @@ impl Sort {
         if args.iter().any(|shape| shape.rows != rows) {
             return Err("the columns of a sort have different numbers of rows".into());
         }
+        builder::numbered(rows)?;
         if args[..self.width].iter().any(|shape| shape.kind != Kind::Bit) {
             return Err("the keys of a sort are planes of bits".into());
         }
@@ -77,7 +79,7 @@ impl Sort {
     /// # Errors
     /// None for a sort that was checked.
     pub fn with_tile(&self, tile: usize) -> Result<Self> {
-        let tile = tile.max(1).next_multiple_of(64);
+        let tile = block::rounded(tile);
         Ok(Self { less: block::resized(&self.less, tile)?, tile, ..self.clone() })
     }
 
@@ -91,6 +93,11 @@ impl Sort {
         let levels = self.contest(rows).levels().collect::<Vec<_>>();
         let levels = levels.into_iter().enumerate();
         levels.flat_map(|(number, level)| block::bounds(level.pairs(), self.tile, number)).collect()
+    }
+
+    /// How many tiles there are.
+    pub(crate) fn tiles(&self, rows: usize) -> usize {
+        self.contest(rows).levels().map(|level| level.pairs().div_ceil(self.tile)).sum()
     }
 
     /// Bytes that a party needs beside shares of the columns: keys and bits packed row by row, as
