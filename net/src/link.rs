@@ -106,11 +106,29 @@ pub(crate) fn check_round(round: &Round, me: usize, parties: usize) -> Result<()
     check("await", &mut round.expect.iter().map(|(from, _)| *from))
 }
 
-/// The reason of an abort, cut to [`REASON`] bytes at a character's end.
+/// The reason of an abort, cut to [`REASON`] bytes at a character's end. It ends up on terminals and in
+/// logs of others: what would steer those, or forge a line, becomes a space.
 pub(crate) fn clip(reason: &str) -> String {
     let mut end = reason.len().min(REASON);
     while !reason.is_char_boundary(end) {
         end -= 1;
     }
-    reason[..end].to_owned()
+    let steers = |c: char| {
+        let direction = matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        c.is_control() || direction
+    };
+    reason[..end].replace(steers, " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_short_and_steers_no_terminal() {
+        assert_eq!(clip("data: the täble is gone"), "data: the täble is gone");
+        assert_eq!(clip("a\u{1b}[2J\r\nWARN b\u{9b}\u{202e}c"), "a [2J  WARN b  c");
+        let long = clip(&"ä".repeat(REASON));
+        assert!(long.len() <= REASON && long.chars().all(|c| c == 'ä'));
+    }
 }

@@ -137,6 +137,7 @@ impl<T> Inbox<T> {
         if state.closed {
             return;
         }
+        let parties = state.slots.len();
         let slot = &mut state.slots[from];
         let missed = slot.awaited && slot.frames.is_empty();
         let wake = match packet {
@@ -150,6 +151,8 @@ impl<T> Inbox<T> {
                 missed
             }
             Packet::Abort { culprit, reason } => {
+                // A peer may name anybody: who is not of the session is nobody.
+                let culprit = culprit.filter(|&culprit| culprit < parties);
                 state.verdict.get_or_insert(Error::Aborted { by: from, culprit, reason });
                 true
             }
@@ -331,6 +334,16 @@ mod tests {
             drop(mailbox);
             assert!(waits.join().unwrap());
         });
+    }
+
+    #[test]
+    fn a_culprit_who_is_not_of_the_session_is_nobody() {
+        for (named, due) in [(Some(1), 1), (Some(2), 0), (Some(usize::MAX), 0), (None, 0)] {
+            let (inbox, mut mailbox) = Mailbox::<()>::new(2);
+            inbox.post(0, Packet::Abort { culprit: named, reason: "a".into() });
+            let error = mailbox.take([1].into_iter(), SOON).unwrap_err();
+            assert_eq!(error.culprit(), Some(due), "{error}");
+        }
     }
 
     #[test]
