@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
 
+mod sane;
+
 /// Version of the layout.
 pub const SCHEMA: u32 = 4;
 
@@ -258,7 +260,7 @@ impl Record {
     ///
     /// # Errors
     /// [`Error::File`]; [`Error::Record`] with both versions if it has another schema, or with
-    /// what does not fit.
+    /// what does not fit: a field, a time that is none, a count that no run has.
     pub fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path)
             .map_err(|e| Error::File { path: path.to_owned(), cause: e.to_string() })?;
@@ -275,7 +277,11 @@ impl Record {
             }
             None => return Err(fail("no record of a benchmark: it has no schema".into())),
         }
-        serde_json::from_value(value).map_err(|e| fail(e.to_string()))
+        let record: Self = serde_json::from_value(value).map_err(|e| fail(e.to_string()))?;
+        match sane::fault(&record) {
+            Some(what) => Err(fail(what)),
+            None => Ok(record),
+        }
     }
 
     /// All records of a folder, or the one in a file, by name.

@@ -43,8 +43,10 @@ pub fn csv(records: &[Record]) -> String {
     text
 }
 
+/// A cell of text; what a spreadsheet would take for a formula is marked as text.
 fn quoted(text: &str) -> String {
-    format!("\"{}\"", text.replace('"', "\"\""))
+    let mark = if text.starts_with(['=', '+', '-', '@']) { "'" } else { "" };
+    format!("\"{mark}{}\"", text.replace('"', "\"\""))
 }
 
 fn figures(r: &Record) -> String {

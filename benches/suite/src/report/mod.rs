@@ -119,7 +119,11 @@ pub fn markdown(records: &[Record]) -> String {
 fn lines<const N: usize>(head: &[&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
     let mut text = format!("| {} |\n|{}\n", head.join(" | "), " --- |".repeat(N));
     for row in rows {
-        let _ = writeln!(text, "| {} |", row.map(|cell| cell.replace('|', "/")).join(" | "));
+        let _ = writeln!(
+            text,
+            "| {} |",
+            row.map(|cell| cell.replace('|', "/").replace('<', "&lt;")).join(" | ")
+        );
     }
     text
 }
