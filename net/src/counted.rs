@@ -62,6 +62,11 @@ impl<L: Link> Counted<L> {
         &self.inner
     }
 
+    /// The link inside, to set it; what goes over it is not counted.
+    pub fn get_mut(&mut self) -> &mut L {
+        &mut self.inner
+    }
+
     /// Gives the link back.
     pub fn into_inner(self) -> L {
         self.inner

@@ -87,6 +87,11 @@ impl Simulated {
         self.now = self.now.saturating_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
     }
 
+    /// Moves this party's clock to `time` after the start, unless it is later already.
+    pub fn wait_until(&mut self, time: Duration) {
+        self.now = self.now.max(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+    }
+
     /// Puts `bytes` bytes on the line out: when the first and the last bit leave.
     fn depart(&mut self, bytes: usize) -> Stamp {
         let start = self.now.max(self.free_out);

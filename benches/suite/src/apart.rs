@@ -21,7 +21,7 @@ use tacit_net::{
 
 use crate::{
     Error, Record, References, Result, Setting, machine,
-    play::{Figures, Play},
+    play::{Figures, Network, Play},
 };
 
 /// How long the parties may take to meet: people start them one after the other.
@@ -271,8 +271,9 @@ impl Apart {
         for _ in 0..setting.repeat.max(1) {
             let mut link = self.link()?;
             let _: Vec<Option<bool>> = tell(&mut link, &true)?;
-            let (played, mut link) = play.one(inputs.clone(), link, &|_| Duration::ZERO, &|| {});
-            let played = played?;
+            let own = |_| (Instant::now(), Duration::ZERO);
+            let (run, mut link) = play.one(inputs.clone(), link, Network::REAL, &own);
+            let played = run?.apart();
             let told = Told {
                 figures: played.figures,
                 right: setting.right(&played.opened, &expected).is_ok(),
@@ -287,7 +288,7 @@ impl Apart {
             if all.len() != roster.parties || all.iter().any(|told| !told.billed) {
                 return Err(Error::Ledger { name: setting.name() });
             }
-            runs.push(all.into_iter().map(|told| told.figures).collect());
+            runs.push(together(all.into_iter().map(|told| told.figures).collect()));
         }
         let mut record = setting.record(&circuit, &roster, &bill, &runs, references)?;
         record.name += "-apart";
@@ -314,6 +315,17 @@ impl Apart {
             round_deadline: ROUND,
         })?)
     }
+}
+
+/// What all take from when the last one has taken in what was entered: they begin together, and whoever
+/// has taken in its part earlier waits for the others afterwards.
+fn together(mut parties: Vec<Figures>) -> Vec<Figures> {
+    let most = |of: fn(&Figures) -> f64| parties.iter().map(of).fold(0.0, f64::max);
+    let (setup, whole) = (most(|party| party.setup), most(|party| party.setup + party.online));
+    for party in &mut parties {
+        party.online = whole - setup;
+    }
+    parties
 }
 
 /// Whether it is of use to look for a party again.

@@ -12,7 +12,7 @@ use tacit_net::{Ledger, memory, simulated};
 use crate::{
     Error, LinkKind, Result, machine,
     machine::{Plain, References},
-    play::{Figures, Mesh, Play, Played, random},
+    play::{Figures, Mesh, Network, Play, Played, random},
     record::{Adversary, Limit, Peak, Phase, Record, SCHEMA, SecurityBits, Spread},
     task::Inputs,
     work::Work,
@@ -153,19 +153,22 @@ impl Setting {
         mesh: Option<&Mesh>,
         repetition: usize,
     ) -> Result<Vec<Played>> {
-        let none = Duration::ZERO;
         if let Some(mesh) = mesh {
-            return play.all(inputs, mesh.links(repetition)?, |_| none);
+            return play.all(inputs, mesh.links(repetition)?, Network::REAL);
         }
         let seed = random()?;
         let parties = play.roster.parties;
         if let LinkKind::Simulated(profile) = self.link {
             let links = simulated::mesh(parties, seed, profile).into_iter();
             let links = links.map(|link| link.with_deadline(PATIENCE)).collect();
-            return play.all(inputs, links, simulated::Simulated::elapsed);
+            let network = Network {
+                elapsed: simulated::Simulated::elapsed,
+                wait_until: simulated::Simulated::wait_until,
+            };
+            return play.all(inputs, links, network);
         }
         let links = memory::mesh(parties, seed).into_iter();
-        play.all(inputs, links.map(|link| link.with_deadline(PATIENCE)).collect(), |_| none)
+        play.all(inputs, links.map(|link| link.with_deadline(PATIENCE)).collect(), Network::REAL)
     }
 
     /// Refuses what the memory cannot hold: columns of the compute parties that are here, and the
@@ -203,9 +206,7 @@ impl Setting {
         let sent: Vec<u64> = bill.parties.iter().map(|party| party.sent).collect();
         let later: Vec<u64> = sent.iter().zip(&first).map(|(all, first)| all - first).collect();
         let times = |of: fn(&Figures) -> f64| {
-            let slowest = |run: &Vec<Figures>| {
-                roster.compute.iter().map(|&p| of(&run[p])).fold(0.0, f64::max)
-            };
+            let slowest = |run: &Vec<Figures>| run.iter().map(of).fold(0.0, f64::max);
             Spread::of(runs.iter().map(slowest).collect())
         };
         let setup_rounds = u64::from(!schedule.layers[0].bytes.is_empty());
@@ -371,6 +372,18 @@ mod tests {
         assert!(matches!(record.link, LinkRecord::Simulated { .. }));
         let limit = record.limit.unwrap();
         assert!(limit.share <= 1.0, "{limit:?}");
+    }
+
+    #[test]
+    fn a_simulated_network_takes_as_long_as_the_rounds_and_bytes_after_the_entering() {
+        // So slow that computing does not count.
+        for engine in [EngineKind::Rep3, EngineKind::Additive, EngineKind::Clear] {
+            let record = setting("mul", engine, "2000,1", 1000).measure(&references()).unwrap();
+            let share = record.limit.unwrap().share;
+            assert!(share > 0.97 && share <= 1.0, "{engine}: {share}");
+            let setup = record.setup.seconds.min;
+            assert!(setup > 2.1, "{engine}: {setup}");
+        }
     }
 
     #[test]

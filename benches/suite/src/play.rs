@@ -1,7 +1,10 @@
 //! Running a circuit among threads, or as one party of several, with a clock on every party.
 
 use std::{
-    sync::Barrier,
+    sync::{
+        Barrier, OnceLock,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -41,19 +44,79 @@ pub(crate) struct Played {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Figures {
-    /// Seconds of the first round.
+    /// Seconds until all compute parties had taken in what was entered.
     pub setup: f64,
-    /// Seconds after it.
+    /// Seconds after that.
     pub online: f64,
     /// Most bytes of columns and frames alive at once.
     pub peak: u64,
 }
 
-/// Notes the time that a link had simulated when the first round was over.
+/// The clock of a network that a link only simulates.
+pub(crate) struct Network<L> {
+    /// Time since the start.
+    pub elapsed: fn(&L) -> Duration,
+    /// Waits until then.
+    pub wait_until: fn(&mut L, Duration),
+}
+
+impl<L> Network<L> {
+    /// A network that takes its own time.
+    pub(crate) const REAL: Self = Self { elapsed: |_| Duration::ZERO, wait_until: |_, _| () };
+}
+
+impl<L> Clone for Network<L> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<L> Copy for Network<L> {}
+
+/// A moment: on the clock, and on that of a network that is only simulated.
+type Moment = (Instant, Duration);
+
+/// Time from one moment to another.
+fn between(start: Moment, end: Moment) -> f64 {
+    (end.0.saturating_duration_since(start.0) + end.1.saturating_sub(start.1)).as_secs_f64()
+}
+
+/// A party's run and its moments.
+pub(crate) struct Run {
+    opened: Vec<(String, Column)>,
+    ledger: Ledger,
+    peak: u64,
+    start: Moment,
+    /// When everything was entered, at a compute party.
+    entered: Option<Moment>,
+    end: Moment,
+}
+
+impl Run {
+    /// As one of several processes, each with a clock of its own.
+    pub(crate) fn apart(self) -> Played {
+        let entered = self.entered.unwrap_or(self.end);
+        self.played(entered, true)
+    }
+
+    /// `waits` says whether it ends with the last result, and not as soon as it has entered.
+    fn played(self, entered: Moment, waits: bool) -> Played {
+        let figures = Figures {
+            setup: self.entered.map_or(0.0, |entered| between(self.start, entered)),
+            online: if waits { between(entered, self.end) } else { 0.0 },
+            peak: self.peak,
+        };
+        Played { figures, opened: self.opened, ledger: self.ledger }
+    }
+}
+
+/// Reads the clock of the network after every round, and sets it before the next one.
 struct Timed<'a, L> {
     inner: Counted<L>,
-    network: &'a (dyn Fn(&L) -> Duration + Sync),
-    first: Option<Duration>,
+    network: Network<L>,
+    /// Nanoseconds.
+    now: &'a AtomicU64,
+    wait_until: &'a AtomicU64,
 }
 
 impl<L: Link> Link for Timed<'_, L> {
@@ -64,9 +127,11 @@ impl<L: Link> Link for Timed<'_, L> {
         self.inner.parties()
     }
     fn exchange(&mut self, round: Round) -> tacit_net::Result<Frames> {
+        let time = Duration::from_nanos(self.wait_until.load(Relaxed));
+        (self.network.wait_until)(self.inner.get_mut(), time);
         let frames = self.inner.exchange(round);
-        let network = (self.network)(self.inner.get_ref());
-        self.first.get_or_insert(network);
+        let now = (self.network.elapsed)(self.inner.get_ref());
+        self.now.store(nanos(now), Relaxed);
         frames
     }
     fn seed(&mut self, peer: usize) -> tacit_net::Result<Seed> {
@@ -78,6 +143,10 @@ impl<L: Link> Link for Timed<'_, L> {
     fn abort(&mut self, culprit: Option<usize>, reason: &str) {
         self.inner.abort(culprit, reason);
     }
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// What all parties run.
@@ -92,78 +161,80 @@ pub(crate) struct Play<'a> {
 }
 
 impl Play<'_> {
-    /// Runs all parties, one thread each; the last one asks. `network` is the time to add that a
-    /// link only simulates.
+    /// Runs all parties, one thread each; the last one asks. What follows the entering begins at
+    /// the same moment for all, on the clock and on that of the network.
     pub(crate) fn all<L: Link>(
         self,
         inputs: &Inputs,
         links: Vec<L>,
-        network: impl Fn(&L) -> Duration + Sync,
+        network: Network<L>,
     ) -> Result<Vec<Played>> {
+        let asks = self.roster.parties - 1;
         let ready = Barrier::new(links.len());
-        // What is entered is taken in before anybody's clock of what follows runs.
-        let entered = Barrier::new(self.roster.compute.len());
+        let (latest, all_entered) = (AtomicU64::new(0), Barrier::new(self.roster.compute.len()));
+        let moment = OnceLock::new();
+        let entered = |now: Duration| {
+            latest.fetch_max(nanos(now), Relaxed);
+            all_entered.wait();
+            *moment.get_or_init(|| (Instant::now(), Duration::from_nanos(latest.load(Relaxed))))
+        };
         let done = Barrier::new(links.len());
         let party = |me: usize, link: L| {
-            let asks = me + 1 == self.roster.parties;
-            let columns = if asks { inputs.clone() } else { Vec::new() };
+            let columns = if me == asks { inputs.clone() } else { Vec::new() };
             ready.wait();
-            let entered = || {
-                entered.wait();
-            };
-            let (result, link) = self.one(columns, link, &network, &entered);
+            let (result, link) = self.one(columns, link, network, &entered);
             done.wait();
             drop(link);
             result
         };
-        thread::scope(|scope| {
+        let runs: Result<Vec<Run>> = thread::scope(|scope| {
             let party = &party;
             let threads: Vec<_> = links
                 .into_iter()
                 .enumerate()
                 .map(|(me, link)| scope.spawn(move || party(me, link)))
                 .collect();
-            let join = |thread: thread::ScopedJoinHandle<'_, Result<Played>>| {
+            let join = |thread: thread::ScopedJoinHandle<'_, Result<Run>>| {
                 thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
             };
             threads.into_iter().map(join).collect()
-        })
+        });
+        let played = runs?.into_iter().enumerate().map(|(me, run)| {
+            let entered = moment.get().copied().unwrap_or(run.end);
+            run.played(entered, me == asks || self.roster.compute.contains(&me))
+        });
+        Ok(played.collect())
     }
 
-    /// Runs one party and gives its link back. A compute party calls `entered` when it has taken in
-    /// what was entered.
+    /// Runs one party and gives its link back. A compute party calls `entered` with the time of its
+    /// network when it has taken in what was entered, and goes on at the moment that it says.
     pub(crate) fn one<L: Link>(
         self,
         columns: Inputs,
         link: L,
-        network: &(dyn Fn(&L) -> Duration + Sync),
-        entered: &dyn Fn(),
-    ) -> (Result<Played>, L) {
+        network: Network<L>,
+        entered: &dyn Fn(Duration) -> Moment,
+    ) -> (Result<Run>, L) {
         let Self { circuit, engine, roster } = self;
-        let mut link = Timed { inner: Counted::new(link), network, first: None };
-        let start = Instant::now();
-        let mut first = None;
+        let [now, wait_until] = [(); 2].map(|()| AtomicU64::new(0));
+        let inner = Counted::new(link);
+        let mut link = Timed { inner, network, now: &now, wait_until: &wait_until };
+        let start = (Instant::now(), Duration::ZERO);
+        let mut moment = None;
         let mut watch = |layer| {
             if layer == 1 {
-                entered();
-                first = Some(Instant::now());
+                let begins = entered(Duration::from_nanos(now.load(Relaxed)));
+                wait_until.store(nanos(begins.1), Relaxed);
+                moment = Some(begins);
             }
         };
         let result =
             run_measured(circuit, engine, roster, &mut link, columns, &mut |_| Ok(()), &mut watch);
-        let end = Instant::now();
-        let all = network(link.inner.get_ref());
-        let (first, before) = (first.unwrap_or(end), link.first.unwrap_or_default());
-        let played = result.map(|(opened, peak)| Played {
-            figures: Figures {
-                setup: (first - start + before).as_secs_f64(),
-                online: (end - first + all.saturating_sub(before)).as_secs_f64(),
-                peak,
-            },
-            opened,
-            ledger: link.inner.ledger().clone(),
-        });
-        (played.map_err(Error::from), link.inner.into_inner())
+        let end = (Instant::now(), (network.elapsed)(link.inner.get_ref()));
+        let ledger = link.inner.ledger().clone();
+        let run =
+            result.map(|(opened, peak)| Run { opened, ledger, peak, start, entered: moment, end });
+        (run.map_err(Error::from), link.inner.into_inner())
     }
 }
 
