@@ -80,6 +80,32 @@ fn what_cannot_be_measured_is_told_before_anything_runs() {
 }
 
 #[test]
+fn two_circuits_of_one_name_are_refused_in_one_run_and_told_apart_by_a_comparison() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = |name: &str| home.path().join(name);
+    let files: Vec<PathBuf> = [("x", "AND"), ("y", "XOR")]
+        .map(|(name, gate)| {
+            fs::create_dir(folder(name)).unwrap();
+            let file = folder(name).join("c.txt");
+            fs::write(&file, format!("1 3\n1 1 1\n\n2 1 0 1 2 {gate}\n")).unwrap();
+            file
+        })
+        .into();
+    let out = folder("both");
+    let [x, y] = [&files[0], &files[1]].map(|file| ["--circuit", path(file)]);
+    let run = ["bench", "run", "--n", "100", "--repeat", "1", "--out"];
+    let said = fails(2, "usage", [&run[..], &[path(&out)], &x, &y].concat());
+    assert!(said.contains("rep3/circuit-c/100/memory"), "{said}");
+    fails(2, "usage", ["bench", "run", "mul", "mul", "--n", "1"]);
+    assert!(!out.exists(), "nothing ran");
+    for (out, file) in [("a", &x), ("b", &y)] {
+        ok([&run[..], &[path(&folder(out))], file].concat());
+    }
+    let said = ok(["bench", "compare", path(&folder("a")), path(&folder("b"))]);
+    assert!(said.contains("caution: other circuit"), "{said}");
+}
+
+#[test]
 fn a_network_may_be_given_with_a_comma_or_a_slash() {
     let run = ["bench", "run", "round", "--n", "1", "--repeat", "1", "--link", "35,50,1/2,memory"];
     let said = ok(run);

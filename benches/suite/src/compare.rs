@@ -45,6 +45,10 @@ pub fn compare(first: &[Record], second: &[Record]) -> Result<Vec<Comparison>> {
 fn pair(a: &Record, b: &Record) -> Comparison {
     let (x, y): (&Spread, &Spread) = (&a.online.seconds, &b.online.seconds);
     let mut caution = Vec::new();
+    if a.circuit != b.circuit {
+        let [a, b] = [a, b].map(|record| record.circuit.get(..8).unwrap_or_default());
+        caution.push(format!("other circuit: {a} and {b}, so that other things were measured"));
+    }
     let mut differ = |what: &str, same: bool| {
         if !same {
             caution.push(format!("{what} differs"));

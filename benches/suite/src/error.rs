@@ -19,6 +19,15 @@ pub enum Error {
         /// All names that are known.
         known: String,
     },
+    /// Two measurements whose records would have one file.
+    #[error(
+        "two of the measurements would have the same record, {name}: a task, an engine, a link or \
+         a number of rows is named twice, or two circuits have one name (rename a file)"
+    )]
+    Twice {
+        /// Name of the record.
+        name: String,
+    },
     /// A number of rows that cannot be.
     #[error("{n} rows: a task takes 1 to 4,294,967,296")]
     Size {

@@ -34,6 +34,6 @@ pub use machine::{Plain, References};
 pub use measure::Setting;
 pub use record::Record;
 pub use report::{csv, html, markdown};
-pub use suite::{BUDGET, Budget, suite};
+pub use suite::{BUDGET, Budget, distinct, suite};
 pub use task::{Inputs, TASKS, Task};
 pub use work::{File, Work};

@@ -13,7 +13,7 @@ use crate::{
     Error, LinkKind, Result, machine,
     machine::{Plain, References},
     play::{Figures, Mesh, Network, Play, Played, random},
-    record::{Adversary, Limit, Peak, Phase, Record, SCHEMA, SecurityBits, Spread},
+    record::{Adversary, Limit, Peak, Phase, Record, SCHEMA, SecurityBits, Spread, file_name},
     task::Inputs,
     work::Work,
 };
@@ -58,6 +58,11 @@ impl Setting {
         let dealer = if self.engine.triples().is_some() { "+dealer" } else { "" };
         let Self { work, n, engine, link, .. } = self;
         format!("{engine}{dealer}/{}/{n}/{}", work.name(), link.name())
+    }
+
+    /// Name of the file of its record, as in [`Record::file_name`].
+    pub fn file_name(&self) -> String {
+        file_name(&self.name())
     }
 
     /// What it takes, before anything runs: the circuit that is measured and its bill.
@@ -216,13 +221,14 @@ impl Setting {
             bytes_sent: later,
         };
         let opening_rounds = opening_rounds(&schedule);
-        let whole_rounds = if self.tile().is_some() {
+        let (whole_rounds, digest) = if self.tile().is_some() {
             let asks = roster.parties - 1;
             let whole = self.work.circuit(self.n, self.engine, self.parties, asks)?;
-            let whole = tacit_mpc::schedule(&whole, self.engine, roster)?;
-            whole.rounds() - setup_rounds - self::opening_rounds(&whole)
+            let schedule = tacit_mpc::schedule(&whole, self.engine, roster)?;
+            let openings = self::opening_rounds(&schedule);
+            (schedule.rounds() - setup_rounds - openings, whole.digest())
         } else {
-            online.rounds - opening_rounds
+            (online.rounds - opening_rounds, circuit.digest())
         };
         let measured = runs.iter().flatten().map(|party| party.peak).max();
         let security = security(self.engine, self.parties as u64);
@@ -231,6 +237,7 @@ impl Setting {
             name: self.name(),
             task: self.work.name(),
             about: self.work.about(),
+            circuit: machine::hex(&digest),
             n: self.n as u64,
             depth: self.work.depth() as u64,
             engine: self.engine.to_string(),
@@ -481,6 +488,34 @@ mod tests {
         assert!((1..100_000).contains(&record.online.seconds.repetitions));
         setting.time = Some(Duration::ZERO);
         assert_eq!(setting.measure(&references()).unwrap().online.seconds.repetitions, 1);
+    }
+
+    #[test]
+    fn circuits_of_one_name_have_digests_of_their_own_and_are_not_compared_without_a_word() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("c.txt");
+        let record = |gate: &str, link: &str, n: usize| {
+            std::fs::write(&path, format!("1 3\n1 1 1\n\n2 1 0 1 2 {gate}\n")).unwrap();
+            let work = Work::File(crate::File::read(&path).unwrap());
+            let setting = Setting { work, ..setting("and", EngineKind::Rep3, link, n) };
+            setting.measure(&references()).unwrap()
+        };
+        let (a, b) = (record("AND", "memory", 100), record("XOR", "memory", 100));
+        assert_eq!((&a.name, a.circuit.len()), (&b.name, 64));
+        let caution = |a: &Record, b: &Record| {
+            compare(std::slice::from_ref(a), std::slice::from_ref(b)).unwrap().remove(0).caution
+        };
+        assert!(caution(&a, &b).iter().any(|c| c.starts_with("other circuit")), "{a:?} {b:?}");
+        assert!(caution(&a, &record("AND", "memory", 100)).is_empty());
+        // Worked on a tile at a time, it is the same circuit.
+        let n = 1 << 16;
+        let (tiled, whole) = (record("AND", "memory", n), record("AND", "wan", n));
+        assert!(tiled.tile_rows.is_some() && whole.tile_rows.is_none());
+        assert_eq!(tiled.circuit, whole.circuit);
+        let altered = Record { circuit: "abc".into(), ..a };
+        let path = altered.write(folder.path()).unwrap();
+        let error = Record::read(&path).unwrap_err().to_string();
+        assert!(error.contains("digest of a circuit"), "{error}");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::{Error, Result};
 mod sane;
 
 /// Version of the layout.
-pub const SCHEMA: u32 = 4;
+pub const SCHEMA: u32 = 5;
 
 /// One measurement.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,6 +28,9 @@ pub struct Record {
     pub task: String,
     /// What one of the `n` is.
     pub about: String,
+    /// Digest of the circuit in whole columns, in hexadecimal digits: of the same name and with
+    /// another digest, something else was measured.
+    pub circuit: String,
     /// Rows.
     pub n: u64,
     /// Times that the task was done on them, one after the other.
@@ -239,8 +242,7 @@ impl Record {
 
     /// Name of the file that it is written to.
     pub fn file_name(&self) -> String {
-        let safe = |c: char| if c.is_ascii_alphanumeric() || "-+.".contains(c) { c } else { '_' };
-        format!("{}.json", self.name.chars().map(safe).collect::<String>())
+        file_name(&self.name)
     }
 
     /// Writes it into a folder, which is made if it is not there.
@@ -306,6 +308,12 @@ impl Record {
         records.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(records)
     }
+}
+
+/// Name of the file of the record of this name.
+pub(crate) fn file_name(name: &str) -> String {
+    let safe = |c: char| if c.is_ascii_alphanumeric() || "-+.".contains(c) { c } else { '_' };
+    format!("{}.json", name.chars().map(safe).collect::<String>())
 }
 
 #[cfg(test)]

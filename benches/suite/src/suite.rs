@@ -1,10 +1,13 @@
 //! What is measured when nobody says what: every bar, and every other task on fewer rows.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use tacit_mpc::EngineKind;
 
-use crate::{LinkKind, Setting, TASKS, Work, bars::BARS};
+use crate::{Error, LinkKind, Result, Setting, TASKS, Work, bars::BARS};
 
 /// Rows of a task that no bar asks for.
 const MODERATE: usize = 100_000;
@@ -48,6 +51,18 @@ pub fn suite(repeat: usize) -> Vec<Setting> {
     all
 }
 
+/// Refuses settings of which one would overwrite the record of another.
+///
+/// # Errors
+/// [`Error::Twice`] with the first such name.
+pub fn distinct(settings: &[Setting]) -> Result<()> {
+    let mut files = BTreeSet::new();
+    match settings.iter().find(|setting| !files.insert(setting.file_name())) {
+        Some(setting) => Err(Error::Twice { name: setting.name() }),
+        None => Ok(()),
+    }
+}
+
 /// Hands out the time of a run: each measurement gets an equal share of what is left, so that what
 /// the quick ones leave over goes to the slow ones after them.
 #[derive(Clone, Copy, Debug)]
@@ -83,10 +98,27 @@ mod tests {
             assert!(names.iter().any(|name| name.contains(&format!("/{}/", task.name))));
         }
         assert!(names.contains(&"rep3/ltz/10000/memory".to_owned()), "time by rows: {names:?}");
-        let mut once = names.clone();
-        once.sort();
-        once.dedup();
-        assert_eq!(once.len(), names.len(), "{names:?}");
+        distinct(&suite(3)).unwrap();
+    }
+
+    #[test]
+    fn settings_of_which_one_would_overwrite_the_record_of_another_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |path: &str, gate: &str| {
+            let path = folder.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, format!("1 3\n1 1 1\n\n2 1 0 1 2 {gate}\n")).unwrap();
+            Work::File(crate::File::read(&path).unwrap())
+        };
+        let setting = |work| Setting { work, n: 100, ..suite(1).remove(0) };
+        let first = setting(file("a/c d.txt", "AND"));
+        for other in ["b/c d.txt", "b/c_d.txt"] {
+            let error = distinct(&[first.clone(), setting(file(other, "XOR"))]).unwrap_err();
+            assert!(error.to_string().contains("rep3/circuit-c"), "{error}");
+        }
+        distinct(&[first.clone(), setting(file("b/d.txt", "XOR"))]).unwrap();
+        distinct(&[first.clone(), Setting { n: 200, ..first.clone() }]).unwrap();
+        assert!(distinct(&[first.clone(), first]).is_err());
     }
 
     #[test]

@@ -74,7 +74,10 @@ fn figures(record: &Record) -> Option<String> {
 }
 
 fn words(record: &Record) -> Option<String> {
-    let Record { name, task, about, engine, build, machine, .. } = record;
+    let Record { name, task, about, circuit, engine, build, machine, .. } = record;
+    if circuit.len() != 64 || !circuit.chars().all(|c| c.is_ascii_hexdigit()) {
+        return Some(format!("{circuit:?} is no digest of a circuit"));
+    }
     let fixed = [name, task, about, engine, &record.adversary.behaviour, &machine.cpu]
         .into_iter()
         .chain([&machine.system, &build.version, &build.profile, &build.digest])

@@ -9,7 +9,7 @@ use std::{
 
 use clap::{Args, Subcommand};
 use tacit_bench::{
-    BUDGET, Budget, File, LinkKind, Record, References, Setting, TASKS, Work, suite,
+    BUDGET, Budget, File, LinkKind, Record, References, Setting, TASKS, Work, distinct, suite,
 };
 use tacit_mpc::{EngineKind, bristol::Form};
 
@@ -194,9 +194,10 @@ pub fn run(command: &Command, context: &Context) -> Result<()> {
 fn failure(error: tacit_bench::Error) -> Failure {
     use tacit_bench::Error;
     match error {
-        Error::Unknown { .. } | Error::Size { .. } | Error::Parties { .. } => {
-            Failure::new(Exit::Usage, "usage", error)
-        }
+        Error::Unknown { .. }
+        | Error::Twice { .. }
+        | Error::Size { .. }
+        | Error::Parties { .. } => Failure::new(Exit::Usage, "usage", error),
         Error::File { .. } => Failure::setup("file", error),
         Error::Memory { .. } => Failure::setup("memory", error),
         Error::Wrong { .. } | Error::Ledger { .. } => {
@@ -388,6 +389,7 @@ fn settings(arguments: &Run) -> Result<Vec<Setting>> {
             }
         }
     }
+    distinct(&settings).map_err(failure)?;
     Ok(settings)
 }
 
