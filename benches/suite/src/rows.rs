@@ -60,10 +60,7 @@ impl Rows {
         let mut columns = vec![Column::Num((0..n).map(|_| dice.next_u64()).collect())];
         let planes = self.planes(n);
         if self == Self::Permute {
-            let mut order: Vec<usize> = (0..n).collect();
-            for i in (1..n).rev() {
-                order.swap(i, (dice.next_u64() % (i as u64 + 1)) as usize);
-            }
+            let order = random_order(n, dice);
             let plane = |i: usize| Column::bits(order.iter().map(move |row| row >> i & 1 == 1));
             columns.extend((0..planes).map(plane));
         } else {
@@ -110,6 +107,15 @@ impl Rows {
             }
         })
     }
+}
+
+/// So many row numbers in a random order.
+pub(crate) fn random_order(n: usize, dice: &mut ChaCha12Rng) -> Vec<u64> {
+    let mut order: Vec<u64> = (0..n as u64).collect();
+    for i in (1..n).rev() {
+        order.swap(i, (dice.next_u64() % (i as u64 + 1)) as usize);
+    }
+    order
 }
 
 /// Opens the sum of all sums so far, in which row `i` of `n` counts `n - i` times, and the first rows.

@@ -16,6 +16,12 @@ use crate::{
     rows::{self, Rows},
 };
 
+mod list;
+mod operator;
+
+pub use list::TASKS;
+use operator::Operator;
+
 /// Rows of a column of bits that are opened besides its parity.
 pub(crate) const SAMPLE: usize = 64;
 
@@ -60,176 +66,11 @@ enum Kind {
     GroupSum,
     Divide(usize),
     Rows(Rows),
+    Operator(Operator),
     Count,
     Aes,
     Dispatch,
 }
-
-/// All tasks.
-pub const TASKS: &[Task] = &[
-    Task {
-        name: "mul",
-        about: "product modulo 2^64",
-        depth: 4,
-        n: 10_000_000,
-        kind: Kind::Multiply,
-    },
-    Task { name: "and", about: "AND of bits", depth: 4, n: 640_000_000, kind: Kind::And },
-    Task {
-        name: "ltz",
-        about: "whether a number, as a signed one of 64 bits, is below zero",
-        depth: 1,
-        n: 1_000_000,
-        kind: Kind::Negative,
-    },
-    Task {
-        name: "eqz",
-        about: "whether a number of 64 bits is zero",
-        depth: 1,
-        n: 1_000_000,
-        kind: Kind::Zero,
-    },
-    Task {
-        name: "less-20",
-        about: "comparison of two numbers of 20 bits that are shared as bits",
-        depth: 1,
-        n: 1_000_000,
-        kind: Kind::Less(20),
-    },
-    Task {
-        name: "less-64",
-        about: "comparison of two numbers of 64 bits that are shared as bits",
-        depth: 1,
-        n: 1_000_000,
-        kind: Kind::Less(64),
-    },
-    Task {
-        name: "equal-64",
-        about: "equality of two numbers of 64 bits that are shared as bits",
-        depth: 1,
-        n: 1_000_000,
-        kind: Kind::Equal(64),
-    },
-    Task {
-        name: "max-32",
-        about: "larger of two numbers of 32 bits that are shared as bits",
-        depth: 1,
-        n: 1_000_000,
-        kind: Kind::Maximum(32),
-    },
-    Task {
-        name: "select-32",
-        about: "choice between two numbers of 32 bits by a secret bit",
-        depth: 1,
-        n: 1_000_000,
-        kind: Kind::Select(32),
-    },
-    Task {
-        name: "to-bits-64",
-        about: "conversion of a number to 64 bits",
-        depth: 1,
-        n: 1_000_000,
-        kind: Kind::ToBits(64),
-    },
-    Task {
-        name: "to-number-32",
-        about: "conversion of 32 bits to a number",
-        depth: 1,
-        n: 1_000_000,
-        kind: Kind::ToNumber(32),
-    },
-    Task {
-        name: "sort",
-        about: "row sorted stably by a key of 32 bits, with a column of 64 bits",
-        depth: 1,
-        n: 1_000_000,
-        kind: Kind::Sort(32),
-    },
-    Task {
-        name: "shuffle",
-        about: "row of 64 bits put into a random order that nobody knows",
-        depth: 1,
-        n: 10_000_000,
-        kind: Kind::Shuffle,
-    },
-    Task {
-        name: "permute",
-        about: "row of 64 bits moved by a secret permutation",
-        depth: 1,
-        n: 1_000_000,
-        kind: Kind::Rows(Rows::Permute),
-    },
-    Task {
-        name: "compact",
-        about: "row of 64 bits moved to the front if a secret bit says that it counts",
-        depth: 1,
-        n: 1_000_000,
-        kind: Kind::Rows(Rows::Compact),
-    },
-    Task {
-        name: "top-100",
-        about: "row with a key of 32 bits and a column of 64 among which the 100 largest keys are found",
-        depth: 1,
-        n: 1_000_000,
-        kind: Kind::Rows(Rows::Top),
-    },
-    Task {
-        name: "sum-by-key",
-        about: "number of 64 bits summed up by a secret key of 16 bits, in secretly many groups",
-        depth: 1,
-        n: 1_000_000,
-        kind: Kind::Rows(Rows::SumByKey),
-    },
-    Task {
-        name: "segmented-sum",
-        about: "number of 64 bits summed up from the start of its secret segment on",
-        depth: 1,
-        n: 1_000_000,
-        kind: Kind::Rows(Rows::Segments),
-    },
-    Task {
-        name: "divide-32",
-        about: "integer division of two numbers of 32 bits that are shared as bits",
-        depth: 1,
-        n: 100_000,
-        kind: Kind::Divide(32),
-    },
-    Task {
-        name: "count",
-        about: "group of a joint count of three numbers with every rule of disclosure",
-        depth: 1,
-        n: 10_000,
-        kind: Kind::Count,
-    },
-    Task {
-        name: "group-sum",
-        about: "number summed into one of 1,000 public groups (local)",
-        depth: 1,
-        n: 1_000_000,
-        kind: Kind::GroupSum,
-    },
-    Task {
-        name: "aes",
-        about: "block of AES-128, key and block secret, from its circuit in Bristol Fashion",
-        depth: 1,
-        n: 1000,
-        kind: Kind::Aes,
-    },
-    Task {
-        name: "dispatch",
-        about: "instruction on one word: half of them AND, half exclusive or, 10 rounds in all",
-        depth: 2 * LAYERS * ACROSS,
-        n: 1,
-        kind: Kind::Dispatch,
-    },
-    Task {
-        name: "round",
-        about: "network round: a product that waits for the one before",
-        depth: 1000,
-        n: 1,
-        kind: Kind::Multiply,
-    },
-];
 
 impl Task {
     /// The task of this name.
@@ -263,6 +104,7 @@ impl Task {
     pub(crate) fn needs_shuffle(&self) -> bool {
         match self.kind {
             Kind::Rows(rows) => rows != Rows::Segments,
+            Kind::Operator(operator) => operator.needs_shuffle(),
             kind => matches!(kind, Kind::Sort(_) | Kind::Shuffle),
         }
     }
@@ -329,6 +171,7 @@ impl Task {
                 return rows::open_in_order(b, sorted.nums[0], to);
             }
             Kind::Rows(rows) => return rows.build(b, n, to),
+            Kind::Operator(operator) => return operator.build(b, n, to),
             Kind::Count => return count::build(b, n, to),
             Kind::Divide(width) => {
                 let (x, y) = (bits(b, width), bits(b, width));
@@ -367,6 +210,7 @@ impl Task {
         let mut dice = ChaCha12Rng::seed_from_u64(seed);
         match self.kind {
             Kind::Rows(rows) => return rows.inputs(n, &mut dice),
+            Kind::Operator(operator) => return operator.inputs(n, &mut dice),
             Kind::Count => return count::inputs(n, &mut dice),
             _ => {}
         }
@@ -393,7 +237,7 @@ impl Task {
                 columns.extend((0..width).map(|_| column("bit")));
                 columns
             }
-            Kind::Rows(_) | Kind::Count => vec![],
+            Kind::Rows(_) | Kind::Operator(_) | Kind::Count => vec![],
             Kind::Negative | Kind::Zero | Kind::ToBits(_) | Kind::GroupSum | Kind::Shuffle => {
                 vec![column("number")]
             }
@@ -465,6 +309,7 @@ impl Task {
                 rows::in_order(&sorted)
             }
             Kind::Rows(kind) => kind.expected(column(0), &rows(1, inputs.len() - 1)),
+            Kind::Operator(operator) => operator.expected(n, inputs),
             Kind::Count => count::expected(n, inputs),
             Kind::Divide(width) => {
                 // By zero: all ones, of which the width is kept.

@@ -245,7 +245,7 @@ fn list(context: &Context) -> Result<()> {
                 1 => String::new(),
                 depth => format!(", {depth} times one after the other"),
             };
-            writeln!(out, "{:<14}{}; {} rows{times}", task.name, task.about, task.n)?;
+            writeln!(out, "{:<22}{}; {} rows{times}", task.name, task.about, task.n)?;
         }
         Ok(())
     })
