@@ -213,7 +213,7 @@ pub const TASKS: &[Task] = &[
     one(
         "num-look-up-4",
         "look-up by 4 secret bits in a public table of 16 numbers of 64 bits, as a number",
-        1_000_000,
+        100_000,
         Operator::NumLookUp,
     ),
     one(
