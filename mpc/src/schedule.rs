@@ -124,6 +124,12 @@ pub(crate) fn lay_out(circuit: &Circuit, scheme: &dyn Scheme, roster: &Roster) -
 /// Most tiles of an instruction: each has wires and rounds of its own in the schedule.
 const MOST_TILES: usize = 1 << 20;
 
+/// Most messages and rounds of the tiles of one instruction: each is in the schedule.
+const MOST_STEPS: usize = 1 << 24;
+
+/// Most products of the tiles of one instruction, for the same reason.
+const MOST_PRODUCTS: usize = 1 << 26;
+
 /// Most words of all arguments and results together, 8 PiB: sizes, bills and counters of masks
 /// are far from overflow below that.
 const MOST_WORDS: u128 = 1 << 50;
@@ -213,7 +219,11 @@ fn draft(
                     }
                     _ => continue,
                 };
-                let tiles = lay_out_tiles(body, &kept, bounds, scheme, roster, &mut price)?;
+                let tiles = lay_out_tiles(body, &kept, bounds, scheme, roster, &mut price)
+                    .map_err(|error| match error {
+                        Error::Circuit { what, .. } => Error::Circuit { at, what },
+                        other => other,
+                    })?;
                 for tile in 0..tiles.bounds.len() {
                     let first = masks + tile as u64 * tiles.masks;
                     let products = tiles.body(tile).schedule.demand.products.iter();
@@ -307,6 +317,16 @@ fn lay_out_tiles(
             let circuit = block::resized(body, bound.rows)?;
             let (schedule, ahead) = draft(&circuit, scheme, roster, Some(kept))?;
             tiles.depth = schedule.layers.iter().filter(|layer| !layer.tasks.is_empty()).count();
+            let steps: usize = schedule.layers.iter().map(|layer| 1 + layer.bytes.len()).sum();
+            let (count, products) = (tiles.bounds.len(), schedule.demand.products.len());
+            if steps * count > MOST_STEPS || products * count > MOST_PRODUCTS {
+                let what = format!(
+                    "{count} tiles of {} rounds and {products} products are too many: take larger \
+                     ones",
+                    tiles.depth
+                );
+                return Err(Error::Circuit { at: 0, what });
+            }
             vacant.insert(Body { circuit, schedule, ahead });
         }
         let Body { schedule, ahead, .. } = &tiles.bodies[&bound.rows];

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use tacit_mpc::{
     Bit, Block, Builder, Circuit, Column, EngineKind, Error, Handle, Id, Kind, Num, Op, Part,
-    Shape, Sort, bill, stream, testing, tile,
+    Shape, Sort, bill, clear, stream, testing, tile,
 };
 use tacit_net::{Link, Tampered};
 
@@ -118,6 +118,7 @@ fn take(json: &str) -> Option<Result<(), Error>> {
         return None;
     }
     let inputs = inputs(&circuit);
+    drop(clear(&circuit, &inputs));
     let run = testing::parties(&circuit, EngineKind::Rep3, &session.roster, &inputs, 1, |l| l);
     Some(run.into_iter().try_for_each(|party| party.result.map(drop)))
 }

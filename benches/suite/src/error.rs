@@ -29,10 +29,14 @@ pub enum Error {
         name: String,
     },
     /// A number of rows that cannot be.
-    #[error("{n} rows: a task takes 1 to 4,294,967,296")]
+    #[error("{n} rows: {what} takes 1 to {most}")]
     Size {
         /// The rows asked for.
         n: usize,
+        /// The task.
+        what: String,
+        /// The most that it takes.
+        most: usize,
     },
     /// A number of compute parties that cannot be.
     #[error("{parties} compute parties: a measurement takes 1 to 64")]

@@ -538,4 +538,16 @@ mod tests {
         assert!(csv(&records).contains("rep3/mul/1000/memory"));
         assert!(markdown(&records).contains("| rep3/mul/1000/memory |"));
     }
+
+    #[test]
+    fn no_task_asks_for_the_memory_before_it_is_refused() {
+        // Of a plan with all its keys, of tiles with many rounds, and of very many tiles.
+        for task in ["count", "aes", "sort"].map(|name| Task::named(name).unwrap()) {
+            let n = 1 << 32;
+            let error = setting(task.name, EngineKind::Rep3, "memory", n).check().unwrap_err();
+            let sized = matches!(error, Error::Memory { .. } | Error::Size { .. });
+            let tiles = error.to_string().contains("tiles");
+            assert!(sized || tiles, "{}: {error}", task.name);
+        }
+    }
 }

@@ -89,6 +89,15 @@ impl Task {
         self.inputs(1, 0).iter().any(|column| matches!(column, Column::Num(_)))
     }
 
+    /// The most rows that its circuit is written for: that of a plan has every key in it, and is made
+    /// before its bill can tell that it does not fit.
+    pub(crate) fn most_rows(&self) -> usize {
+        match self.kind {
+            Kind::Count => 1 << 24,
+            _ => usize::MAX,
+        }
+    }
+
     /// Rows at a time that fit in a cache with all that is alive.
     pub(crate) fn tile(&self) -> usize {
         match self.kind {

@@ -140,7 +140,7 @@ impl Work {
     /// The lowered circuit over `n` rows, entered by `receiver` and opened to it.
     ///
     /// # Errors
-    /// [`Error::Size`] if `n` is 0 or more than 2^32.
+    /// [`Error::Size`] if `n` is 0 or more than the task takes, 2^32 at most.
     pub fn circuit(
         &self,
         n: usize,
@@ -148,8 +148,12 @@ impl Work {
         compute: usize,
         receiver: usize,
     ) -> Result<Circuit, Error> {
-        if n == 0 || n > MOST_ROWS {
-            return Err(Error::Size { n });
+        let most = match self {
+            Self::Task(task) => task.most_rows().min(MOST_ROWS),
+            Self::File(_) => MOST_ROWS,
+        };
+        if n == 0 || n > most {
+            return Err(Error::Size { n, what: self.name(), most });
         }
         let mut b = Builder::new();
         let addends = engine.addends(compute);
