@@ -71,12 +71,40 @@ fn what_cannot_be_measured_is_told_before_anything_runs() {
         let said = fails(2, "usage", [&additive[..], &[parties]].concat());
         assert!(said.contains("1 to 64"), "{said}");
     }
+    let said = fails(2, "usage", ["bench", "run", "mul", "--engine", "rep3", "--parties", "4"]);
+    assert!(said.contains("rep3 has three"), "{said}");
+    for (option, value) in [("--key", "a.key"), ("--as", "a"), ("--listen", "127.0.0.1:7700")] {
+        let said = fails(2, "usage", ["bench", "run", "mul", "--n", "1", option, value]);
+        assert!(said.contains(option) && said.contains("--peers"), "{said}");
+    }
     // The second size is refused although the first would fit.
     let output = run(["--json", "bench", "run", "mul", "--n", "10,4e9"]);
     assert_eq!(output.status.code(), Some(4), "{}", both(&output));
     assert!(output.stdout.is_empty(), "{}", both(&output));
     let said = text(&output.stderr);
     assert!(said.contains("MB") && said.contains("\"memory\""), "{said}");
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_to_is_refused_before_anything_runs() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("file");
+    fs::write(&file, "").unwrap();
+    let mul = ["--json", "bench", "run", "mul", "round", "--n", "10", "--repeat", "1", "--out"];
+    for bad in [file.as_path(), &file.join("sub"), "/proc/tacit".as_ref()] {
+        let output = run([&mul[..], &[path(bad)]].concat());
+        assert_eq!(output.status.code(), Some(4), "{}", both(&output));
+        let said = both(&output);
+        assert!(said.contains(path(bad)) && !said.contains("measure"), "{said}");
+    }
+    let out = home.path().join("new/deep");
+    let mul = ["bench", "run", "mul", "round", "--n", "10", "--repeat", "1", "--out", path(&out)];
+    let first = both(&run(mul));
+    assert!(first.contains("2 records are in ") && !first.contains("replaced"), "{first}");
+    assert_eq!(fs::read_dir(&out).unwrap().count(), 2, "nothing but the records");
+    let again = both(&run([&mul[..], &["and"]].concat()));
+    let due = format!("2 records of an earlier run in {} will be replaced", path(&out));
+    assert!(again.contains(&due) && again.contains("3 records are in "), "{again}");
 }
 
 #[test]
@@ -216,7 +244,7 @@ fn parties_with_other_parameters_end_with_what_differs_and_both_sides() {
         );
         assert!(said.ends_with(&format!("at {peer}")), "{said}");
     }
-    assert!(!home.path().join("out-a").exists(), "nothing ran");
+    assert_eq!(fs::read_dir(home.path().join("out-a")).unwrap().count(), 0, "nothing ran");
 }
 
 #[test]

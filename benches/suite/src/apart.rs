@@ -22,6 +22,7 @@ use tacit_net::{
 use crate::{
     Error, Record, References, Result, Setting, machine,
     play::{Figures, Network, Play},
+    record::file_name,
 };
 
 /// How long the parties may take to meet: people start them one after the other.
@@ -39,6 +40,9 @@ const LINGER: Duration = Duration::from_secs(5);
 
 /// How long a round may take.
 const ROUND: Duration = Duration::from_mins(5);
+
+/// How names of such records end.
+const APART: &str = "-apart";
 
 /// Bytes of a session's name that count; the others say what it is for.
 const PURPOSE: &[u8; 24] = b"tacit bench, apart      ";
@@ -133,6 +137,11 @@ impl Apart {
         let endpoint = Endpoint::bind(Options::new(key).over(over).listen(listen))?;
         endpoint.allow(peers.iter().map(|peer| (peer.key, peer.name.clone())));
         Ok(Self { endpoint, peers, me, sessions: 0 })
+    }
+
+    /// Name of the file of the record of a setting whose link is the transport of the parties.
+    pub fn file_name(setting: &Setting) -> String {
+        file_name(&(setting.name() + APART))
     }
 
     /// Compute parties of an engine among so many: a dealer is the last of them.
@@ -291,7 +300,7 @@ impl Apart {
             runs.push(together(all.into_iter().map(|told| told.figures).collect()));
         }
         let mut record = setting.record(&circuit, &roster, &bill, &runs, references)?;
-        record.name += "-apart";
+        record.name += APART;
         record.limit = None;
         let address = |peer: &Peer| peer.address.clone().unwrap_or_default();
         let named = self.peers.iter().map(|peer| format!("{} {}", peer.name, address(peer)));
@@ -425,6 +434,8 @@ mod tests {
             let records: Vec<Record> = records.into_iter().map(Result::unwrap).collect();
             let first = &records[0];
             assert!(first.name.ends_with("/less-20/100/quic-apart"), "{}", first.name);
+            let file = Apart::file_name(&setting(engine, "less-20", 100, compute));
+            assert_eq!(first.file_name(), file);
             assert_eq!(first.link, LinkRecord::Quic);
             assert_eq!(first.online.seconds.repetitions, 2);
             assert!(first.peers.as_ref().unwrap()[2].starts_with("p2 127.0.0.1:"));

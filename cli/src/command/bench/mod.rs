@@ -1,5 +1,6 @@
 //! `tacit bench`.
 
+mod folder;
 mod peers;
 
 use std::{
@@ -12,6 +13,8 @@ use tacit_bench::{
     BUDGET, Budget, File, LinkKind, Record, References, Setting, TASKS, Work, distinct, suite,
 };
 use tacit_mpc::{EngineKind, bristol::Form};
+
+use self::folder::Folder;
 
 use crate::{
     context::Context,
@@ -104,9 +107,9 @@ pub struct Run {
     /// (simulated), or ONE-WAY-MS,MBIT such as 35,50 or 35/50
     #[arg(long, value_name = "LINK")]
     link: Vec<String>,
-    /// Compute parties of additive (rep3 has three)
-    #[arg(long, value_name = "K", default_value = "3")]
-    parties: usize,
+    /// Compute parties of additive and clear, 3 by default (rep3 always has three)
+    #[arg(long, value_name = "K")]
+    parties: Option<usize>,
     /// Repetitions, at most: each measurement is made at least once, and begins no repetition
     /// after its share of --minutes
     #[arg(long, value_name = "K", default_value_t = REPEAT)]
@@ -252,6 +255,7 @@ fn list(context: &Context) -> Result<()> {
 }
 
 fn measure(arguments: &Run, context: &Context) -> Result<()> {
+    arguments.together.check()?;
     if arguments.together.apart() {
         return peers::run(arguments, context);
     }
@@ -277,6 +281,8 @@ fn measure(arguments: &Run, context: &Context) -> Result<()> {
         context.note("this is a debug build: its figures say nothing about speed");
     }
     let budget = arguments.minutes.or_else(|| whole.then_some(BUDGET)).map(Budget::new);
+    let files = settings.iter().map(Setting::file_name);
+    let mut folder = Folder::prepare(arguments.out.as_deref(), files, context)?;
     context.note("measuring what this machine does at best");
     let mut references: Vec<References> = Vec::new();
     for setting in &settings {
@@ -292,22 +298,20 @@ fn measure(arguments: &Run, context: &Context) -> Result<()> {
         context.note(&format!("{} of {count}: {}", i + 1, setting.name()));
         Setting { time, ..setting.clone() }.measure(&known)
     };
+    let mut measured = 0;
     let outcome = each(&settings, context, work, |setting, record| {
+        measured += 1;
         context.print(&summary(&record))?;
         let made = record.online.seconds.repetitions;
         if made < setting.repeat as u64 {
             context.note(&format!("{made} of {} repetitions: its time was over", setting.repeat));
         }
-        if let Some(folder) = &arguments.out {
-            record.write(folder).map_err(failure)?;
-        }
-        Ok(())
+        folder.write(&record)
     });
-    context.note(&format!("{count} measurements in {:.0} s", start.elapsed().as_secs_f64()));
-    if let Some(folder) = &arguments.out {
-        let folder = folder.display();
-        context.note(&format!("records are in {folder}; next: tacit bench report {folder}"));
-    }
+    let of = if measured == count { String::new() } else { format!(" of {count}") };
+    let took = start.elapsed().as_secs_f64();
+    context.note(&format!("{measured}{of} measurements in {took:.0} s"));
+    folder.tell(context);
     outcome
 }
 
@@ -351,6 +355,17 @@ fn settings(arguments: &Run) -> Result<Vec<Setting>> {
         let message = format!("--repeat {}: 1 to 1000", arguments.repeat);
         return Err(Failure::new(Exit::Usage, "usage", message));
     }
+    let engines = match &arguments.engine[..] {
+        [] => &[EngineKind::Rep3],
+        engines => engines,
+    };
+    if let Some(parties) = arguments.parties.filter(|&parties| parties != 3)
+        && engines.contains(&EngineKind::Rep3)
+    {
+        let message = format!("--parties {parties}: rep3 has three");
+        return Err(Failure::new(Exit::Usage, "usage", message)
+            .help("--parties is for other engines alone: --engine additive, --engine clear"));
+    }
     if arguments.whole_suite() {
         return Ok(suite(arguments.repeat));
     }
@@ -371,10 +386,6 @@ fn settings(arguments: &Run) -> Result<Vec<Setting>> {
     if links.is_empty() {
         links.push(LinkKind::Memory);
     }
-    let engines = match &arguments.engine[..] {
-        [] => &[EngineKind::Rep3],
-        engines => engines,
-    };
     let mut settings = Vec::new();
     for work in works {
         for &engine in engines {
@@ -382,7 +393,8 @@ fn settings(arguments: &Run) -> Result<Vec<Setting>> {
                 let rows = [work.rows()];
                 let rows = if arguments.n.is_empty() { &rows[..] } else { &arguments.n };
                 for &n in rows {
-                    let parties = if engine == EngineKind::Rep3 { 3 } else { arguments.parties };
+                    let parties =
+                        if engine == EngineKind::Rep3 { 3 } else { arguments.parties.unwrap_or(3) };
                     let (repeat, work) = (arguments.repeat, work.clone());
                     settings.push(Setting { work, n, engine, parties, link, repeat, time: None });
                 }

@@ -13,7 +13,7 @@ use tacit_governance::{KeyPair, PublicKey, Role, Study, Transport};
 use tacit_mpc::EngineKind;
 use tacit_net::mesh::{self, Peer, SecretKey};
 
-use super::{Run, failure, settings, summary};
+use super::{Run, failure, folder::Folder, settings, summary};
 use crate::{
     context::Context,
     error::{Exit, Failure, Result},
@@ -42,13 +42,13 @@ pub struct Together {
     )]
     pub study: Option<PathBuf>,
     /// Which of the parties this is; the one with the key by default
-    #[arg(long = "as", id = "me", value_name = "NAME", requires = "key")]
+    #[arg(long = "as", id = "me", value_name = "NAME")]
     me: Option<String>,
     /// Its secret key
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
     /// Where to listen, if not at its own address in the file
-    #[arg(long, value_name = "ADDRESS", requires = "key")]
+    #[arg(long, value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
 }
 
@@ -74,6 +74,27 @@ impl Together {
     /// Whether the parties are processes of their own.
     pub fn apart(&self) -> bool {
         self.peers.is_some() || self.study.is_some()
+    }
+
+    /// Refuses what says who this party is where nothing says among whom.
+    ///
+    /// # Errors
+    /// With the option that would be without effect.
+    pub fn check(&self) -> Result<()> {
+        let options = [
+            ("--as", self.me.is_some()),
+            ("--key", self.key.is_some()),
+            ("--listen", self.listen.is_some()),
+        ];
+        match options.iter().find(|(_, given)| *given && !self.apart()) {
+            None => Ok(()),
+            Some((option, _)) => Err(Failure::new(
+                Exit::Usage,
+                "usage",
+                format!("{option} is for parties on machines of their own, and none are named"),
+            )
+            .help("name them with --peers FILE or --study FILE, or leave the option out")),
+        }
     }
 }
 
@@ -117,6 +138,8 @@ pub fn run(arguments: &Run, context: &Context) -> Result<()> {
     settings.retain(|setting| seen.insert(setting.name()));
     let mut apart =
         Apart::new(SecretKey::from_seed(*pair.seed()), over, listen, peers, at).map_err(failure)?;
+    let files = settings.iter().map(Apart::file_name);
+    let mut folder = Folder::prepare(arguments.out.as_deref(), files, context)?;
     let references = References::alone();
     context.note(&format!("waiting up to {} s for the other parties", MEET.as_secs()));
     apart.agree(&settings).map_err(failure)?;
@@ -124,10 +147,9 @@ pub fn run(arguments: &Run, context: &Context) -> Result<()> {
         context.note(&format!("{} of {}: {}", i + 1, settings.len(), setting.name()));
         let record = apart.measure(setting, &references).map_err(failure)?;
         context.print(&summary(&record))?;
-        if let Some(folder) = &arguments.out {
-            record.write(folder).map_err(failure)?;
-        }
+        folder.write(&record)?;
     }
+    folder.tell(context);
     Ok(())
 }
 
