@@ -75,7 +75,8 @@ impl Verdict {
                 if let tacit_net::Error::Aborted { reason, .. } = error {
                     self.own_failure = Failure::of_reason(reason);
                 }
-                self.own = Some((error.culprit(), cause(error)));
+                let known = |culprit: &usize| *culprit < self.names.len();
+                self.own = Some((error.culprit().filter(known), cause(error)));
             }
             tacit_mpc::Error::Stopped(reason) => {
                 self.own_failure = Failure::of_reason(reason);
@@ -280,5 +281,16 @@ mod tests {
         }));
         let error = verdict.error(&SITES);
         assert_eq!((error.code(), error.party()), ("data", Some("b")));
+    }
+
+    #[test]
+    fn a_blame_on_nobody_of_the_session_is_nobodys() {
+        let mut verdict = verdict();
+        verdict.own(&tacit_mpc::Error::Net(tacit_net::Error::Aborted {
+            by: 0,
+            culprit: Some(99),
+            reason: "stopped: data: the table is gone".into(),
+        }));
+        assert_eq!(verdict.error(&SITES).code(), "data");
     }
 }

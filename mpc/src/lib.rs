@@ -67,7 +67,7 @@ mod sort;
 pub mod testing;
 mod transpose;
 mod wide;
-mod words;
+pub mod words;
 
 pub use bill::{Bill, PartyCost, bill};
 pub use block::{Block, Part, stream, tile};

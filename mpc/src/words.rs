@@ -22,7 +22,7 @@ pub(crate) fn tail(rows: usize) -> u64 {
 }
 
 /// Clears the bits beyond the last row.
-pub(crate) fn clean(shape: Shape, words: &mut [u64]) {
+pub fn clean(shape: Shape, words: &mut [u64]) {
     if shape.kind == Kind::Bit
         && let Some(last) = words.last_mut()
     {
@@ -43,7 +43,10 @@ pub(crate) fn bit(words: &[u64], row: usize) -> u64 {
 }
 
 /// Writes words as little-endian bytes; the last word may be cut short.
-pub(crate) fn put(words: &[u64], bytes: &mut [u8]) {
+///
+/// # Panics
+/// If there are fewer words than the bytes take.
+pub fn put(words: &[u64], bytes: &mut [u8]) {
     let whole = bytes.len() / 8;
     let (head, rest) = bytes.split_at_mut(8 * whole);
     let piece = |(chunk, words): (&mut [u8], &[u64])| {
@@ -86,8 +89,11 @@ pub(crate) fn get_with(bytes: &[u8], words: &mut [u64], combine: impl Fn(u64, u6
     }
 }
 
-/// Reads words from little-endian bytes.
-pub(crate) fn get(bytes: &[u8], words: &mut [u64]) {
+/// Reads words from little-endian bytes; what the last word lacks is zero.
+///
+/// # Panics
+/// If there are fewer words than bytes for them.
+pub fn get(bytes: &[u8], words: &mut [u64]) {
     get_with(bytes, words, |_, new| new);
 }
 

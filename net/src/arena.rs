@@ -111,10 +111,6 @@ impl Memory {
         if 8 * words >= MAPPED
             && let Ok(map) = MmapMut::map_anon(8 * words)
         {
-            // Fewer faults and misses for columns that are read from end to end. Where there are no
-            // large pages, small ones do.
-            #[cfg(target_os = "linux")]
-            let _ = map.advise(memmap2::Advice::HugePage);
             return Self::Mapped(map, words);
         }
         Self::Heap(vec![0; words])
