@@ -44,6 +44,7 @@ fn a_report_shows_every_figure_to_reach_and_a_comparison_ends_with_its_code() {
     let compare = ["bench", "compare", path(&a), path(&b)];
     let said = ok(compare);
     assert!(said.contains("rep3/eqz/1000/memory"), "{said}");
+    assert!(said.contains(" µs ") || said.contains(" ms "), "{said}");
     ok([&compare[..], &["--fail-below", "0.000001"]].concat());
     let said = fails(1, "slower", [&compare[..], &["--fail-below", "1e9"]].concat());
     assert!(said.contains("rep3/mul/1000/memory"), "{said}");

@@ -33,7 +33,7 @@ pub use link::LinkKind;
 pub use machine::{Plain, References};
 pub use measure::Setting;
 pub use record::Record;
-pub use report::{csv, html, markdown};
+pub use report::{csv, html, markdown, seconds, summary};
 pub use suite::{BUDGET, Budget, distinct, suite};
 pub use task::{Inputs, TASKS, Task};
 pub use work::{File, Work};

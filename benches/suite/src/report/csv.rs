@@ -2,15 +2,18 @@
 
 use std::fmt::Write as _;
 
-use super::goals;
+use super::{goals, wan};
 use crate::{
     Record,
     bars::{self, State},
+    record::LinkRecord,
 };
 
-const HEAD: &str = "name,task,engine,parties,n,depth,link,adversary,corrupted,triples,\
+/// The columns of a record.
+pub(super) const HEAD: &str = "name,task,engine,parties,n,depth,link,adversary,corrupted,triples,\
     online_median_s,online_min_s,online_max_s,repetitions,setup_median_s,rounds,opening_rounds,\
-    bytes_sent_busiest,peak_bytes,limit_share";
+    bytes_sent_busiest,peak_bytes,limit_share,whole_rounds,setup_bytes_sent_busiest,link_one_way_ms,\
+    link_mbit_per_s,wan_estimate_s,cpu,build_digest,circuit";
 
 /// The references that have a column.
 const REFERENCES: [&str; 6] =
@@ -51,6 +54,12 @@ fn quoted(text: &str) -> String {
 
 fn figures(r: &Record) -> String {
     let online = &r.online;
+    let (latency, line) = match r.link {
+        LinkRecord::Simulated { one_way_ms, mbit_per_s } => {
+            (one_way_ms.to_string(), mbit_per_s.to_string())
+        }
+        _ => Default::default(),
+    };
     [
         quoted(&r.name),
         quoted(&r.task),
@@ -72,6 +81,14 @@ fn figures(r: &Record) -> String {
         r.busiest().to_string(),
         r.peak_bytes.measured.to_string(),
         r.limit.as_ref().map_or(String::new(), |l| l.share.to_string()),
+        r.whole_rounds.to_string(),
+        r.setup.bytes_sent.iter().max().copied().unwrap_or(0).to_string(),
+        latency,
+        line,
+        wan(r).to_string(),
+        quoted(&r.machine.cpu),
+        quoted(&r.build.digest),
+        quoted(&r.circuit),
     ]
     .join(",")
 }

@@ -84,7 +84,27 @@ fn wan(record: &Record) -> f64 {
     }
 }
 
-fn seconds(value: f64) -> String {
+/// A record in one line: times, rate, rounds, bytes and the share of the limit.
+pub fn summary(record: &Record) -> String {
+    let online = &record.online;
+    let spread = &online.seconds;
+    let limit = record.limit.as_ref();
+    let limit = limit.map(|limit| format!(", {:.0} % of {}", 100.0 * limit.share, limit.of));
+    format!(
+        "{}: {} ({} to {}), {} a second, {} rounds, {:.2} bytes sent each{}",
+        record.name,
+        seconds(spread.median),
+        seconds(spread.min),
+        seconds(spread.max),
+        rate(record.per_second()),
+        rounds(record),
+        record.busiest() as f64 / record.done(),
+        limit.unwrap_or_default(),
+    )
+}
+
+/// A time with three digits or more: in seconds, milliseconds or microseconds.
+pub fn seconds(value: f64) -> String {
     match value {
         v if v >= 1.0 => format!("{v:.2} s"),
         v if v >= 1e-3 => format!("{:.2} ms", v * 1e3),
@@ -143,7 +163,7 @@ pub fn html(records: &[Record]) -> String {
         let _ = writeln!(
             page,
             "<p>{}, {} cores, {} ({}). Tacit {}, {} build. Times are those of the slowest compute \
-             party; all parties run on this machine. Records whose name says <code>+dealer</code> \
+             party; {}. Records whose name says <code>+dealer</code> \
              take their triples from a trusted dealer. A link called simulated is in memory with \
              the time that such a network would take added.</p>",
             escape(&machine.cpu),
@@ -152,6 +172,7 @@ pub fn html(records: &[Record]) -> String {
             escape(&machine.instructions.join(", ")),
             escape(&first.build.version),
             escape(&first.build.profile),
+            place(records),
         );
     }
     page.push_str("<h2>Against the bars</h2>\n");
@@ -202,6 +223,22 @@ pub fn html(records: &[Record]) -> String {
     page
 }
 
+/// Where the parties of these records were.
+fn place(records: &[Record]) -> &'static str {
+    let apart = records.iter().filter(|record| record.peers.is_some()).count();
+    match apart {
+        0 => "all parties run on this machine",
+        _ if apart == records.len() => {
+            "every party was a process of its own, on this machine or another, and this machine is \
+             that of the party that wrote the records"
+        }
+        _ => {
+            "all parties run on this machine, but for records whose name ends with <code>-apart\
+             </code>: there every party was a process of its own, on this machine or another"
+        }
+    }
+}
+
 fn table<const N: usize>(head: &[&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
     let cells = |tag: &str, cells: &[String]| {
         let cell = |text: &String| format!("<{tag}>{}</{tag}>", escape(text));
@@ -214,4 +251,69 @@ fn table<const N: usize>(head: &[&str; N], rows: impl Iterator<Item = [String; N
 
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+#[cfg(test)]
+mod tests {
+    use tacit_mpc::EngineKind;
+
+    use super::*;
+    use crate::{LinkKind, Plain, References, Setting, Work, record::Spread};
+
+    fn record(link: &str) -> Record {
+        let plain = Plain { transfer: 1e9, round: 1e-4 };
+        let references = References { aes: 1e9, copy: 1e9, quic: plain, tcp: plain, parties: 3 };
+        let (work, link): (_, LinkKind) = (Work::named("mul").unwrap(), link.parse().unwrap());
+        let engine = EngineKind::Rep3;
+        let setting = Setting { work, n: 10, engine, parties: 3, link, repeat: 1, time: None };
+        setting.measure(&references).unwrap()
+    }
+
+    #[test]
+    fn a_line_about_a_record_tells_short_times_and_the_rounds_of_a_network() {
+        let mut record = record("memory");
+        record.online.seconds = Spread::of(vec![2e-5, 4.2e-5, 9e-5]);
+        assert!(summary(&record).contains(": 42.0 µs (20.0 µs to 90.0 µs), "));
+        assert!(summary(&record).contains(" a second, 5 rounds, "));
+        (record.tile_rows, record.online.rounds) = (Some(5), 817);
+        assert!(summary(&record).contains(", 5 (817 in tiles) rounds, "), "{}", summary(&record));
+    }
+
+    #[test]
+    fn every_figure_of_a_report_has_a_column_of_its_own() {
+        let record = record("35,50");
+        let text = csv(std::slice::from_ref(&record));
+        let mut lines = text.lines();
+        let head: Vec<&str> = lines.next().unwrap().split(',').collect();
+        // No cell of this record has a comma but the processor's name.
+        let cpu = format!("\"{}\"", record.machine.cpu);
+        let line = lines.next().unwrap().replace(&cpu, "cpu");
+        let cells: Vec<&str> = line.split(',').collect();
+        assert_eq!(cells.len(), head.len());
+        let cell = |name: &str| cells[head.iter().position(|column| *column == name).unwrap()];
+        assert_eq!(cell("whole_rounds"), "4");
+        assert_eq!(cell("setup_bytes_sent_busiest"), record.setup.bytes_sent[3].to_string());
+        assert_eq!((cell("link_one_way_ms"), cell("link_mbit_per_s")), ("35", "50"));
+        assert_eq!(cell("wan_estimate_s"), wan(&record).to_string());
+        assert_eq!(cell("cpu"), "cpu");
+        assert_eq!(cell("build_digest"), format!("\"{}\"", record.build.digest));
+        assert_eq!(cell("circuit"), format!("\"{}\"", record.circuit));
+        let page = include_str!("../../../RECORD.md");
+        let documented = |column: &&str| page.contains(&format!("`{column}`"));
+        let new = head.iter().skip_while(|column| **column != "setup_bytes_sent_busiest").take(4);
+        assert!(new.clone().all(documented), "{:?}", new.collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_page_says_where_the_parties_were_and_counts_rounds_in_whole_numbers() {
+        let here = record("memory");
+        let mut apart = Record { name: "rep3/mul/10/quic-apart".into(), ..here.clone() };
+        apart.peers = Some(vec!["a 192.0.2.1:7700".into()]);
+        let all = "all parties run on this machine";
+        let page = html(std::slice::from_ref(&here));
+        assert!(page.contains(&format!("{all}. ")), "{page}");
+        assert!(page.contains(">5 </text>") && !page.contains("5.000"), "{page}");
+        assert!(!html(std::slice::from_ref(&apart)).contains(all));
+        assert!(html(&[here, apart]).contains(&format!("{all}, but for ")));
+    }
 }

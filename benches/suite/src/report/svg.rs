@@ -110,12 +110,13 @@ pub fn bars(
     let mut svg = open(title, 44.0 + 20.0 * records.len() as f64);
     for (i, record) in records.iter().enumerate() {
         let (value, unit) = value(record);
+        let digits = if value.fract() == 0.0 { 0 } else { 3 };
         let (y, length) = (40.0 + 20.0 * i as f64, value / most * (WIDTH - 380.0));
         let colour = COLOURS[i % COLOURS.len()];
         let _ = writeln!(
             svg,
             "<text x=\"8\" y=\"{:.1}\">{}</text><rect x=\"270\" y=\"{y:.1}\" width=\"{length:.1}\" \
-             height=\"12\" fill=\"{colour}\"/><text x=\"{:.1}\" y=\"{:.1}\">{value:.3} {unit}</text>",
+             height=\"12\" fill=\"{colour}\"/><text x=\"{:.1}\" y=\"{:.1}\">{value:.digits$} {unit}</text>",
             y + 11.0,
             escape(&record.name),
             276.0 + length,

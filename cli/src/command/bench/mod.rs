@@ -10,7 +10,8 @@ use std::{
 
 use clap::{Args, Subcommand};
 use tacit_bench::{
-    BUDGET, Budget, File, LinkKind, Record, References, Setting, TASKS, Work, distinct, suite,
+    BUDGET, Budget, File, LinkKind, Record, References, Setting, TASKS, Work, distinct, seconds,
+    suite, summary,
 };
 use tacit_mpc::{EngineKind, bristol::Form};
 
@@ -301,7 +302,7 @@ fn measure(arguments: &Run, context: &Context) -> Result<()> {
     let mut measured = 0;
     let outcome = each(&settings, context, work, |setting, record| {
         measured += 1;
-        context.print(&summary(&record))?;
+        context.print(&(summary(&record) + "\n"))?;
         let made = record.online.seconds.repetitions;
         if made < setting.repeat as u64 {
             context.note(&format!("{made} of {} repetitions: its time was over", setting.repeat));
@@ -405,25 +406,6 @@ fn settings(arguments: &Run) -> Result<Vec<Setting>> {
     Ok(settings)
 }
 
-/// One record in a line.
-fn summary(record: &Record) -> String {
-    let online = &record.online;
-    let limit = record
-        .limit
-        .as_ref()
-        .map_or(String::new(), |limit| format!(", {:.0} % of {}", 100.0 * limit.share, limit.of));
-    format!(
-        "{}: {:.4} s ({:.4} to {:.4}), {:.3e} a second, {} rounds, {:.2} bytes sent each{limit}\n",
-        record.name,
-        online.seconds.median,
-        online.seconds.min,
-        online.seconds.max,
-        record.per_second(),
-        online.rounds,
-        record.busiest() as f64 / record.done(),
-    )
-}
-
 fn compare(arguments: &Compare, context: &Context) -> Result<()> {
     let read = |path: &Path| Record::read_all(path).map_err(failure);
     let (first, second) = (read(&arguments.first)?, read(&arguments.second)?);
@@ -441,12 +423,8 @@ fn compare(arguments: &Compare, context: &Context) -> Result<()> {
         writeln!(out, "{:<44} {:>11} {:>11}  speed of B over A (range)", "record", "A", "B")?;
         for pair in &pairs {
             let [ratio, low, high] = pair.ratio;
-            let [a, b] = pair.seconds;
-            write!(
-                out,
-                "{:<44} {a:>9.4} s {b:>9.4} s  {ratio:.2} ({low:.2} to {high:.2})",
-                pair.name
-            )?;
+            let [a, b] = pair.seconds.map(seconds);
+            write!(out, "{:<44} {a:>11} {b:>11}  {ratio:.2} ({low:.2} to {high:.2})", pair.name)?;
             if pair.bytes[0] != pair.bytes[1] {
                 write!(out, "; bytes {} and {}", pair.bytes[0], pair.bytes[1])?;
             }

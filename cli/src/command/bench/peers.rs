@@ -8,12 +8,12 @@ use std::{
 
 use clap::Args;
 use serde::Deserialize;
-use tacit_bench::{Apart, References, Setting, apart::MEET};
+use tacit_bench::{Apart, References, Setting, apart::MEET, summary};
 use tacit_governance::{KeyPair, PublicKey, Role, Study, Transport};
 use tacit_mpc::EngineKind;
 use tacit_net::mesh::{self, Peer, SecretKey};
 
-use super::{Run, failure, folder::Folder, settings, summary};
+use super::{Run, failure, folder::Folder, settings};
 use crate::{
     context::Context,
     error::{Exit, Failure, Result},
@@ -146,7 +146,7 @@ pub fn run(arguments: &Run, context: &Context) -> Result<()> {
     for (i, setting) in settings.iter().enumerate() {
         context.note(&format!("{} of {}: {}", i + 1, settings.len(), setting.name()));
         let record = apart.measure(setting, &references).map_err(failure)?;
-        context.print(&summary(&record))?;
+        context.print(&(summary(&record) + "\n"))?;
         folder.write(&record)?;
     }
     folder.tell(context);
