@@ -60,7 +60,7 @@ fn a_report_shows_every_figure_to_reach_and_a_comparison_ends_with_its_code() {
 #[test]
 fn what_cannot_be_measured_is_told_before_anything_runs() {
     let said = fails(2, "usage", ["bench", "run", "sotr"]);
-    assert!(said.contains("sotr") && said.contains("less-20"), "{said}");
+    assert!(said.contains("did you mean \"sort\"?") && said.contains("less-20"), "{said}");
     let said = fails(2, "usage", ["bench", "run", "mul", "--link", "memory,pigeons"]);
     assert!(said.contains("pigeons") && said.contains("35/50"), "{said}");
     let said = fails(2, "usage", ["bench", "run", "mul", "--engine", "rep4"]);
@@ -173,9 +173,9 @@ fn a_circuit_file_that_is_none_is_refused_with_its_name_and_line() {
     fails(4, "file", run);
     let due: [(&[u8], &str); 4] = [
         (b"2 4\n1 1 1\n\n2 1 0 1 2 XOR\n", "1 of 2 gates"),
-        (b"1 3\n1 1 1\n\n2 1 0 7 2 XOR\n", "line 4: wire 7 is used before"),
+        (b"1 3\n1 1 1\n\n2 1 0 7 2 XOR\n", "line 4: wire 7 is out of range"),
         (b"9 999999999999\n1 1 1\n\n2 1 0 1 2 XOR\n", "too many"),
-        (b"\xff\xfe\0", "UTF-8"),
+        (b"\xff\xfe\0", "no text"),
     ];
     for (bytes, why) in due {
         fs::write(&file, bytes).unwrap();
@@ -244,6 +244,7 @@ fn parties_with_other_parameters_end_with_what_differs_and_both_sides() {
             "{said}"
         );
         assert!(said.ends_with(&format!("at {peer}")), "{said}");
+        assert!(failure["help"].as_str().unwrap().ends_with("the same --peers"), "{failure}");
     }
     assert_eq!(fs::read_dir(home.path().join("out-a")).unwrap().count(), 0, "nothing ran");
 }
@@ -297,6 +298,13 @@ fn the_sites_of_a_study_measure_together_over_its_transport_and_nobody_else_does
         assert!(output.status.success(), "{}", both(&output));
         assert!(text(&output.stdout).contains("rep3/mul/10/tcp-apart"), "{}", both(&output));
     }
+    // What has the port of a site is most likely its service.
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = taken.local_addr().unwrap().to_string();
+    let north = sandbox.party("north").join("key");
+    let base = ["bench", "run", "mul", "--n", "1", "--study", path(&study), "--listen", &at];
+    let said = fails(4, "bench", [&base[..], &["--key", path(&north)]].concat());
+    assert!(said.contains("the port is in use") && said.contains("stop it"), "{said}");
     let key = sandbox.key();
     let base = ["bench", "run", "mul", "--n", "1", "--study", path(&study), "--key", path(&key)];
     let said = fails(4, "peers", base);

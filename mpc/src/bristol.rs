@@ -69,8 +69,8 @@ impl Bristol {
     /// Reads either form.
     ///
     /// # Errors
-    /// [`Error::Input`] with the line: anything that is not the format, a wire that is used before
-    /// it is set or set twice, more than 2^24 wires.
+    /// [`Error::Input`] with the line: anything that is not the format, a wire that is out of
+    /// range, used before it is set or set twice, more than 2^24 wires.
     pub fn parse(text: &str) -> Result<Self> {
         let mut lines = text
             .lines()
@@ -204,15 +204,19 @@ fn gate(at: usize, line: &str, set: &mut [bool], gates: &mut Vec<Gate>) -> Resul
         return Err(wrong(at, "there are other wires than the gate says"));
     }
     let (from, to) = wires.split_at(ins);
-    if name != "EQ"
-        && let Some(wire) = from.iter().find(|&&w| set.get(w) != Some(&true))
-    {
+    let read = if name == "EQ" { &[] } else { from };
+    if let Some(wire) = read.iter().chain(to).find(|&&wire| wire >= set.len()) {
+        let (most, last) = (set.len(), set.len().saturating_sub(1));
+        let range = format!("there are {most} wires, 0 to {last}");
+        return Err(wrong(at, format!("wire {wire} is out of range: {range}")));
+    }
+    if let Some(wire) = read.iter().find(|&&wire| set.get(wire) != Some(&true)) {
         return Err(wrong(at, format!("wire {wire} is used before it is set")));
     }
     for &wire in to {
         match set.get_mut(wire) {
             Some(set) if !*set => *set = true,
-            _ => return Err(wrong(at, format!("wire {wire} cannot be set here"))),
+            _ => return Err(wrong(at, format!("wire {wire} is set already"))),
         }
     }
     match (name.as_str(), from, to) {
@@ -404,11 +408,11 @@ mod tests {
             (both("1 3\n", "1 99999999999999999999999\n"), "not a number"),
             (both("1 3\n", "3 3\n"), "of 3 gates"),
             // Wires.
-            (both(gate, "2 1 0 5 2 XOR"), "wire 5 is used before"),
+            (both(gate, "2 1 0 5 2 XOR"), "wire 5 is out of range: there are 3 wires, 0 to 2"),
             (both(gate, "2 1 0 2 2 XOR"), "wire 2 is used before"),
-            (both(gate, &format!("2 1 0 {most} 2 XOR")), "is used before"),
-            (both(gate, "2 1 0 1 1 XOR"), "wire 1 cannot be set"),
-            (both(gate, "2 1 0 1 3 XOR"), "wire 3 cannot be set"),
+            (both(gate, &format!("2 1 0 {most} 2 XOR")), "is out of range"),
+            (both(gate, "2 1 0 1 1 XOR"), "wire 1 is set already"),
+            (both(gate, "2 1 0 1 3 XOR"), "wire 3 is out of range: there are 3 wires, 0 to 2"),
             (both("1 3\n", "1 4\n"), "wire 3 is never set"),
             // Gates.
             (both(gate, "2 1 0 1 2 NOR"), "no gate NOR"),

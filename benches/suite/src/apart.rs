@@ -77,7 +77,7 @@ impl Terms {
         let list = |names: &[String]| names.join(", ");
         differ("the release of Tacit", &self.version, &other.version)
             .or_else(|| differ("the build", &self.build, &other.build))
-            .or_else(|| differ("the parties", &list(&self.parties), &list(&other.parties)))
+            .or_else(|| differ("the list of parties", &list(&self.parties), &list(&other.parties)))
             .or_else(|| differ("--repeat", &self.repetitions, &other.repetitions))
             .or_else(|| {
                 let (mine, theirs) = (self.measurements.len(), other.measurements.len());
@@ -561,7 +561,7 @@ mod tests {
         assert_eq!(terms.difference(&other), Some(due));
         assert_eq!(terms.difference(&terms), None);
         let swapped = Terms { parties: vec!["b".into(), "a".into()], ..terms.clone() };
-        assert_eq!(terms.difference(&swapped).unwrap().0, "the parties");
+        assert_eq!(terms.difference(&swapped).unwrap().0, "the list of parties");
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use tacit_plan::suggest::did_you_mean;
+
 /// Result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -10,7 +12,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     /// A name that is not known.
-    #[error("there is no {what} {name:?}; there are {known}")]
+    #[error("there is no {what} {name:?}{}; there are {known}", did_you_mean(name, known.split(", ")))]
     Unknown {
         /// Of what it is a name.
         what: &'static str,

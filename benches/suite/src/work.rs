@@ -59,7 +59,13 @@ impl File {
 /// Why not, also if it is more than `most` bytes.
 fn text(from: impl Read, most: u64) -> Result<String, String> {
     let mut text = String::new();
-    let length = from.take(most + 1).read_to_string(&mut text).map_err(|e| e.to_string())?;
+    let length = from.take(most + 1).read_to_string(&mut text).map_err(|error| {
+        if error.kind() == std::io::ErrorKind::InvalidData {
+            "this is no text: a circuit in Bristol Fashion is (UTF-8, or ASCII)".into()
+        } else {
+            error.to_string()
+        }
+    })?;
     if length as u64 > most {
         return Err(format!("a circuit of up to {most} bytes is read, and this is longer"));
     }
@@ -243,6 +249,8 @@ mod tests {
         let error = text(std::io::repeat(b'1'), 1000).unwrap_err();
         assert!(error.contains("1000 bytes"), "{error}");
         assert_eq!(text(&b"12"[..], 2).unwrap(), "12");
+        let error = text(&b"\xff\xfe\0"[..], 1000).unwrap_err();
+        assert!(error.starts_with("this is no text"), "{error}");
         let folder = tempfile::tempdir().unwrap();
         let long = folder.path().join("long.txt");
         std::fs::File::create(&long).unwrap().set_len(LARGEST + 1).unwrap();
@@ -256,6 +264,7 @@ mod tests {
     fn unknown_tasks_and_sizes_are_refused_by_name() {
         let error = Task::named("sotr").unwrap_err().to_string();
         assert!(error.contains("sotr") && error.contains("less-64"), "{error}");
+        assert!(error.contains("did you mean \"sort\"?"), "{error}");
         assert!(Work::Task(TASKS[0]).circuit(0, EngineKind::Rep3, 3, 3).is_err());
     }
 

@@ -207,8 +207,7 @@ fn failure(error: tacit_bench::Error) -> Failure {
         Error::Wrong { .. } | Error::Ledger { .. } => {
             Failure::new(Exit::Differs, "wrong_result", error)
         }
-        Error::Differs { .. } => Failure::setup("config_mismatch", error)
-            .help("all parties run the same program with the same options and the same --peers"),
+        Error::Differs { .. } => Failure::setup("config_mismatch", error),
         Error::Record { .. } | Error::Compare(_) => Failure::setup("record", error),
         Error::Net(tacit_net::Error::Setup(_)) => Failure::setup("bench", error),
         Error::Net(_) | Error::Engine(tacit_mpc::Error::Net(_)) => {

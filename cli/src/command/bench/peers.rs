@@ -136,13 +136,25 @@ pub fn run(arguments: &Run, context: &Context) -> Result<()> {
     // What the suite measures over several links is one measurement here.
     let mut seen = BTreeSet::new();
     settings.retain(|setting| seen.insert(setting.name()));
-    let mut apart =
-        Apart::new(SecretKey::from_seed(*pair.seed()), over, listen, peers, at).map_err(failure)?;
+    let secret = SecretKey::from_seed(*pair.seed());
+    let mut apart = Apart::new(secret, over, listen, peers, at).map_err(|error| {
+        let failed = failure(error);
+        if together.study.is_none() {
+            return failed;
+        }
+        failed.help("if the service of this site runs, it has the port: stop it while you measure")
+    })?;
     let files = settings.iter().map(Apart::file_name);
     let mut folder = Folder::prepare(arguments.out.as_deref(), files, context)?;
     let references = References::alone();
     context.note(&format!("waiting up to {} s for the other parties", MEET.as_secs()));
-    apart.agree(&settings).map_err(failure)?;
+    apart.agree(&settings).map_err(|error| {
+        let differs = matches!(error, tacit_bench::Error::Differs { .. });
+        let failed = failure(error);
+        let list = if together.study.is_some() { "--study" } else { "--peers" };
+        let same = "all parties run the same program with the same options and the same";
+        if differs { failed.help(format!("{same} {list}")) } else { failed }
+    })?;
     for (i, setting) in settings.iter().enumerate() {
         context.note(&format!("{} of {}: {}", i + 1, settings.len(), setting.name()));
         let record = apart.measure(setting, &references).map_err(failure)?;
