@@ -299,7 +299,7 @@ impl Apart {
             }
             runs.push(together(all.into_iter().map(|told| told.figures).collect()));
         }
-        let mut record = setting.record(&circuit, &roster, &bill, &runs, references)?;
+        let mut record = setting.record(&circuit, &roster, &bill, &runs, references, None)?;
         record.name += APART;
         record.limit = None;
         let address = |peer: &Peer| peer.address.clone().unwrap_or_default();

@@ -133,7 +133,7 @@ impl Setting {
             }
             runs.push(parties.iter().map(|party| party.figures).collect());
         }
-        self.record(&circuit, roster, &bill, &runs, references)
+        self.record(&circuit, roster, &bill, &runs, references, self.tile())
     }
 
     /// What was opened is what plain Rust computes.
@@ -192,7 +192,8 @@ impl Setting {
         }
     }
 
-    /// The record of these repetitions.
+    /// The record of these repetitions of a circuit that is in whole columns, or else in tiles of
+    /// so many rows.
     pub(crate) fn record(
         &self,
         circuit: &Circuit,
@@ -200,6 +201,7 @@ impl Setting {
         bill: &Bill,
         runs: &[Vec<Figures>],
         references: &References,
+        tile: Option<usize>,
     ) -> Result<Record> {
         let schedule = schedule(circuit, self.engine, roster)?;
         let first: Vec<u64> = (0..roster.parties)
@@ -221,7 +223,7 @@ impl Setting {
             bytes_sent: later,
         };
         let opening_rounds = opening_rounds(&schedule);
-        let (whole_rounds, digest) = if self.tile().is_some() {
+        let (whole_rounds, digest) = if tile.is_some() {
             let asks = roster.parties - 1;
             let whole = self.work.circuit(self.n, self.engine, self.parties, asks)?;
             let schedule = tacit_mpc::schedule(&whole, self.engine, roster)?;
@@ -254,8 +256,8 @@ impl Setting {
             },
             online,
             opening_rounds,
-            tile_rows: self.tile().map(|rows| rows as u64),
-            streamed: self.tile().is_some() && self.streams(),
+            tile_rows: tile.map(|rows| rows as u64),
+            streamed: tile.is_some() && self.streams(),
             whole_rounds,
             peak_bytes: Peak { billed: bill.peak_bytes, measured: measured.unwrap_or(0) },
             references: references.list(),
@@ -421,6 +423,20 @@ mod tests {
         }
         // As many rows of bits take far less.
         assert!(!setting("and", EngineKind::Rep3, "memory", 2 * LONG).streams());
+    }
+
+    #[test]
+    fn a_record_of_long_columns_that_were_whole_does_not_say_that_they_were_streamed() {
+        let long = setting("mul", EngineKind::Rep3, "quic", 2 * LONG);
+        let roster = testing::session(EngineKind::Rep3, 3, 3).roster;
+        // As parties of their own run it, of whom the first asks.
+        let circuit = long.work.circuit(long.n, long.engine, 3, 0).unwrap();
+        let bill = bill(&circuit, long.engine, &roster).unwrap();
+        let runs = [vec![Figures { setup: 1.0, online: 1.0, peak: 1 }; roster.parties]];
+        let record = long.record(&circuit, &roster, &bill, &runs, &references(), None).unwrap();
+        assert_eq!((record.tile_rows, record.streamed), (None, false));
+        assert_eq!(record.circuit, machine::hex(&circuit.digest()));
+        assert_eq!(record.whole_rounds + record.opening_rounds, record.online.rounds);
     }
 
     #[test]
