@@ -17,8 +17,18 @@ const MOST: usize = 65_536;
 /// Bytes that a network adds to a datagram: IP and UDP headers.
 const HEADERS: usize = 28;
 
-/// When a datagram is due, the order in which it came, and where it goes.
-type Waiting = (Instant, u64, usize, SocketAddr, Vec<u8>);
+/// When a datagram is due, the order in which it came, and what it is.
+type Waiting = (Instant, u64, Datagram);
+
+/// A datagram on its way.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Datagram {
+    /// Whose line in it still has to pass: lines in serve in the order of arrival, not of departure.
+    to: Option<usize>,
+    socket: usize,
+    address: SocketAddr,
+    bytes: Vec<u8>,
+}
 
 /// Every party has a line out and a line in; a datagram waits for both, and for the latency between.
 pub struct Wan {
@@ -92,17 +102,21 @@ impl Wan {
     }
 
     fn post(&self, from: usize, to: usize, socket: usize, address: SocketAddr, datagram: &[u8]) {
-        let line =
-            Duration::from_secs_f64((datagram.len() + HEADERS) as f64 / self.bytes_per_second);
+        let line = self.line(datagram);
         let mut state = self.state.lock().expect("a network");
         let start = state.out_free[from].max(Instant::now());
         state.out_free[from] = start + line;
-        let first = (start + self.latency).max(state.in_free[to]);
-        state.in_free[to] = first + line;
         state.count += 1;
-        let entry = (first + line, state.count, socket, address, datagram.to_vec());
+        let bytes = datagram.to_vec();
+        let datagram = Datagram { to: Some(to), socket, address, bytes };
+        let entry = (start + self.latency, state.count, datagram);
         state.waiting.push(Reverse(entry));
         self.woken.notify_one();
+    }
+
+    /// Time that a datagram takes on a line.
+    fn line(&self, datagram: &[u8]) -> Duration {
+        Duration::from_secs_f64((datagram.len() + HEADERS) as f64 / self.bytes_per_second)
     }
 
     fn deliver(&self) {
@@ -116,13 +130,19 @@ impl Wan {
                     state = self.woken.wait_timeout(state, rest).expect("a network").0;
                 }
                 Some(_) => {
-                    let Some(Reverse((_, _, socket, address, datagram))) = state.waiting.pop()
-                    else {
+                    let Some(Reverse((due, count, mut datagram))) = state.waiting.pop() else {
                         continue;
                     };
+                    if let Some(to) = datagram.to.take() {
+                        let done = due.max(state.in_free[to]) + self.line(&datagram.bytes);
+                        state.in_free[to] = done;
+                        state.waiting.push(Reverse((done, count, datagram)));
+                        continue;
+                    }
+                    let Datagram { socket, address, bytes, .. } = datagram;
                     // A datagram that cannot be handed over is lost, as on any network.
                     let sockets = self.sockets.lock().expect("sockets");
-                    let _ = sockets[socket].send_to(&datagram, address);
+                    let _ = sockets[socket].send_to(&bytes, address);
                 }
             }
         }
