@@ -59,7 +59,7 @@ median() {
 }
 
 status=0
-for work in "round 1" "mul 1000000"; do
+for work in "round 1" "mul 3000000"; do
     # shellcheck disable=SC2086 # a task and its rows
     set -- $work
     for party in a b c; do

@@ -333,7 +333,7 @@ impl Parts {
 impl Parts {
     /// What each group enters tile by tile: columns that nothing else reads. The first column of a
     /// holder that does not compute brings its keys, so that it is not streamed unless all of the
-    /// holder's columns come with it, and nothing else is waited for.
+    /// holder's columns come with it.
     fn streamed(&self, circuit: &Circuit) -> BTreeMap<(usize, usize), Vec<usize>> {
         let instructions = circuit.instructions();
         let mut readers: BTreeMap<Id, BTreeSet<usize>> = BTreeMap::new();
@@ -346,11 +346,9 @@ impl Parts {
         for entry in instructions.iter().flat_map(|i| entries(&i.op)) {
             *of_holder.entry(entry.holder).or_default() += 1;
         }
-        let constants = constants(circuit);
         let mut streamed = BTreeMap::new();
         for (&key, group) in &self.groups {
             let members: BTreeSet<usize> = group.iter().copied().collect();
-            let made: BTreeSet<Id> = group.iter().flat_map(|&at| made(circuit, at)).collect();
             let only = |(_, i): &(usize, &Instruction)| {
                 matches!(i.op, Op::Enter { shape, .. } if shape.rows == key.1)
                     && readers.get(&i.first).is_some_and(|of| of.is_subset(&members))
@@ -365,15 +363,11 @@ impl Parts {
                 })
                 .collect();
             entered.sort_unstable();
-            let ids: BTreeSet<Id> = entered.iter().map(|e| instructions[e.2].first).collect();
-            let mut needs = group.iter().flat_map(|&at| &instructions[at].args);
-            let alone =
-                needs.all(|id| ids.contains(id) || made.contains(id) || constants.contains_key(id));
             let mut with: BTreeMap<usize, usize> = BTreeMap::new();
             for &(holder, ..) in &entered {
                 *with.entry(holder).or_default() += 1;
             }
-            let all = |holder: usize| alone && with.get(&holder) == of_holder.get(&holder);
+            let all = |holder: usize| with.get(&holder) == of_holder.get(&holder);
             entered.retain(|&(holder, slot, _)| slot > 0 || all(holder));
             streamed.insert(key, entered.into_iter().map(|e| e.2).collect());
         }
