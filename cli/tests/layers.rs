@@ -5,13 +5,14 @@ use std::{collections::BTreeSet, process::Command};
 use serde_json::Value;
 
 /// Floor of every crate of the workspace; a crate may use crates of lower floors only.
-const FLOORS: [(&str, u32); 12] = [
+const FLOORS: [(&str, u32); 13] = [
     ("tacit-net", 0),
     ("tacit-plan", 1),
     ("tacit-mpc", 1),
     ("tacit-protocols", 2),
     ("tacit-bench", 3),
     ("tacit-governance", 3),
+    ("tacit-he", 3),
     ("tacit-sql", 3),
     ("tacit-site", 4),
     ("tacit-client", 4),

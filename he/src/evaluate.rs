@@ -1,0 +1,230 @@
+//! Evaluating: one party computes on ciphertexts, and whoever doubts it computes the same again.
+//!
+//! All tasks of a [`Program`] whose inputs are there run side by side, one to a core. A task itself runs
+//! on one core alone: `tfhe` chooses between two ways of propagating carries by the number of threads that
+//! it sees, and two machines with different numbers of cores would round differently. With a fixed
+//! transform (see [`crate::fix_transform`]) the result is then the same to the bit wherever
+//! [`crate::arithmetic`] is, so that a key holder can evaluate again and compare.
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+use sha2::{Digest, Sha256};
+use tfhe::integer::{
+    BooleanBlock, IntegerCiphertext, RadixCiphertext,
+    ciphertext::{CompactCiphertextListExpander, IntegerCompactCiphertextListExpansionMode},
+};
+
+use crate::{
+    Accepted, Error, EvaluationKeys, Result,
+    compute::Computer,
+    parameters::fix_transform,
+    program::{Program, Task, Work},
+    squash::Squashed,
+};
+
+/// A ciphertext within an evaluation.
+#[derive(Clone)]
+pub(crate) enum Cipher {
+    Number(RadixCiphertext),
+    Bit(BooleanBlock),
+}
+
+/// What a party entered, with casts and checks done: its rows in order.
+pub(crate) struct Entered {
+    rows: CompactCiphertextListExpander,
+}
+
+impl Entered {
+    pub(crate) fn number(&self, index: usize) -> Result<RadixCiphertext> {
+        self.rows.get(index).ok().flatten().ok_or_else(|| missing("a number"))
+    }
+
+    pub(crate) fn bit(&self, index: usize) -> Result<BooleanBlock> {
+        self.rows.get(index).ok().flatten().ok_or_else(|| missing("a bit"))
+    }
+}
+
+fn missing(what: &str) -> Error {
+    Error::Input(format!("{what} of an upload is not there"))
+}
+
+/// Evaluates a program on uploads and squashes what is opened.
+///
+/// `uploads` has an entry for every party that enters something; `threads` is how many cores to use
+/// (0: all), and does not change the result.
+///
+/// # Errors
+/// [`Error::Input`] if an upload is missing, there twice or of other fields; [`Error::Setup`] if one is
+/// under other keys.
+pub fn evaluate(
+    keys: &EvaluationKeys,
+    program: &Program,
+    uploads: &[Accepted],
+    threads: usize,
+) -> Result<Squashed> {
+    evaluate_watched(keys, program, uploads, threads, &mut || {})
+}
+
+/// The same; `mark` is called after inputs are entered, after all tasks, and after squashing.
+pub(crate) fn evaluate_watched(
+    keys: &EvaluationKeys,
+    program: &Program,
+    uploads: &[Accepted],
+    threads: usize,
+    mark: &mut dyn FnMut(),
+) -> Result<Squashed> {
+    fix_transform();
+    let threads = match threads {
+        0 => thread::available_parallelism().map_or(1, usize::from),
+        threads => threads,
+    };
+    let entered = enter(keys, program, uploads, threads)?;
+    mark();
+    let computer = Computer { keys, program, entered: &entered };
+    let tasks = &program.tasks;
+    let results: Vec<Mutex<Option<Arc<Cipher>>>> = tasks.iter().map(|_| Mutex::default()).collect();
+    let layers = layers(tasks);
+    // The layer after which a value is not needed any more; what is opened is kept.
+    let mut last: Vec<Option<usize>> = vec![None; tasks.len()];
+    for (at, layer) in layers.iter().enumerate() {
+        for &task in layer {
+            tasks[task].needs.iter().for_each(|&need| last[need] = Some(at));
+        }
+    }
+    for (at, layer) in layers.iter().enumerate() {
+        side_by_side(threads, layer, |&task: &usize| -> Result<()> {
+            let needs = tasks[task].needs.iter().map(|&need| read(&results[need]));
+            let needs: Vec<Arc<Cipher>> = needs.collect::<Result<_>>()?;
+            let made = computer.run(&tasks[task].work, &needs)?;
+            if let Ok(mut place) = results[task].lock() {
+                *place = Some(Arc::new(made));
+            }
+            Ok(())
+        })?;
+        for (result, last) in results.iter().zip(&last) {
+            if *last == Some(at)
+                && let Ok(mut place) = result.lock()
+            {
+                *place = None;
+            }
+        }
+    }
+    let mut blocks = Vec::with_capacity(program.outputs.blocks());
+    for (task, result) in tasks.iter().zip(&results) {
+        if let Work::Item(_) = task.work
+            && let Cipher::Number(number) = &*read(result)?
+        {
+            blocks.extend_from_slice(number.blocks());
+        }
+    }
+    mark();
+    let squashed = crate::squash::squash(keys, blocks, threads);
+    mark();
+    squashed
+}
+
+fn read(place: &Mutex<Option<Arc<Cipher>>>) -> Result<Arc<Cipher>> {
+    let found = place.lock().ok().and_then(|place| place.clone());
+    found.ok_or_else(|| Error::Input("a value is used before it is made".into()))
+}
+
+/// Tasks by the length of the longest chain before them.
+fn layers(tasks: &[Task]) -> Vec<Vec<usize>> {
+    let mut depth = vec![0; tasks.len()];
+    let mut layers: Vec<Vec<usize>> = Vec::new();
+    for (at, task) in tasks.iter().enumerate() {
+        depth[at] = task.needs.iter().map(|&need| depth[need] + 1).max().unwrap_or(0);
+        if layers.len() <= depth[at] {
+            layers.resize(depth[at] + 1, vec![]);
+        }
+        layers[depth[at]].push(at);
+    }
+    layers
+}
+
+/// Runs jobs on so many threads, each of which is alone in the library's eyes.
+pub(crate) fn side_by_side<T: Sync>(
+    threads: usize,
+    jobs: &[T],
+    run: impl Fn(&T) -> Result<()> + Sync,
+) -> Result<()> {
+    let next = AtomicUsize::new(0);
+    let worker = || -> Result<()> {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
+        let pool = pool.map_err(|error| Error::Setup(format!("no thread: {error}")))?;
+        while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
+            pool.install(|| run(job))?;
+        }
+        Ok(())
+    };
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads.min(jobs.len())).map(|_| scope.spawn(worker)).collect();
+        let ended = workers.into_iter().map(|worker| {
+            worker.join().unwrap_or_else(|_| Err(Error::Setup("an evaluation failed".into())))
+        });
+        // All are joined before the first error is returned.
+        ended.collect::<Vec<_>>().into_iter().collect()
+    })
+}
+
+fn enter(
+    keys: &EvaluationKeys,
+    program: &Program,
+    uploads: &[Accepted],
+    threads: usize,
+) -> Result<Vec<Option<Entered>>> {
+    for (at, upload) in uploads.iter().enumerate() {
+        let site = upload.site;
+        if upload.keys != keys.digest {
+            return Err(Error::Setup(format!("the upload of site {site} is under other keys")));
+        }
+        if uploads[..at].iter().any(|other| other.site == site) {
+            return Err(Error::rejected(format!("site {site}"), "a second upload"));
+        }
+        if program.fields.get(site).is_none_or(|fields| *fields != upload.fields) {
+            return Err(Error::Input(format!("the upload of site {site} is for another plan")));
+        }
+    }
+    let mut entered = Vec::with_capacity(program.fields.len());
+    for (site, fields) in program.fields.iter().enumerate() {
+        if fields.is_empty() {
+            entered.push(None);
+            continue;
+        }
+        let upload = uploads.iter().find(|upload| upload.site == site);
+        let upload =
+            upload.ok_or_else(|| Error::Input(format!("site {site} has not sent its part")))?;
+        let mode = IntegerCompactCiphertextListExpansionMode::CastAndUnpackIfNecessary(keys.cast());
+        // One lookup per block, each in itself on one thread: the number of threads changes nothing.
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+        let pool = pool.map_err(|error| Error::Setup(format!("no thread: {error}")))?;
+        let rows = pool.install(|| upload.list.expand_without_verification(mode));
+        let rows =
+            rows.map_err(|error| Error::rejected(format!("site {site}"), error.to_string()))?;
+        entered.push(Some(Entered { rows }));
+    }
+    Ok(entered)
+}
+
+/// What an evaluation is of: keys, circuit, uploads and arithmetic. Two evaluations of the same have equal
+/// results.
+pub fn statement(keys: [u8; 32], program: &Program, uploads: &[Accepted]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    hash.update(b"tacit homomorphic evaluation v1");
+    hash.update(keys);
+    hash.update(program.circuit());
+    hash.update(crate::arithmetic());
+    let mut sites: Vec<&Accepted> = uploads.iter().collect();
+    sites.sort_by_key(|upload| upload.site());
+    for upload in sites {
+        hash.update((upload.site() as u64).to_le_bytes());
+        hash.update(upload.digest());
+    }
+    hash.finalize().into()
+}

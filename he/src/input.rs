@@ -1,0 +1,270 @@
+//! Entering: a site encrypts its columns and proves that it did so properly.
+//!
+//! All columns of a site travel in one *upload*: compact lists of packed blocks with zero-knowledge
+//! proofs of correct encryption (the second scheme of `tfhe`'s `zk-pok`). A proof holds for one
+//! message alone: its metadata binds keys, study, plan, session and site, so that nobody can
+//! send another's ciphertexts as its own, nor its own from another question.
+//!
+//! What is proved is that every block is an encryption of four bits with noise within its bound, not that
+//! the values are true. A value may use all bits of its blocks, so it is below `4^blocks`, and the
+//! evaluator reckons with that bound rather than with the site's word.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use tacit_mpc::{Circuit, Column, Kind, Op, Shape};
+use tfhe::{
+    conformance::ParameterSetConformant,
+    integer::ciphertext::{
+        CompactCiphertextList, DataKind, IntegerProvenCompactCiphertextListConformanceParams,
+        ProvenCompactCiphertextList,
+    },
+    named::Named,
+    zk::ZkComputeLoad,
+};
+use tfhe_versionable::NotVersioned;
+
+use crate::{BLOCK_BITS, EncryptionKeys, Error, Result, parameters::ENCRYPT, wire};
+
+/// Packed blocks (four bits each) that one proof covers; a longer upload carries several.
+pub(crate) const PROOF_MESSAGES: usize = 256;
+/// Most packed blocks of an upload: 200 thousand bits of data.
+const MAX_PACKED: usize = 50_000;
+
+/// What an upload belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// Digest of the study.
+    pub study: [u8; 32],
+    /// Digest of the plan or circuit.
+    pub plan: [u8; 32],
+    /// Identifier of this run.
+    pub session: [u8; 32],
+}
+
+impl Session {
+    /// What the proofs of `site` are bound to.
+    fn metadata(&self, keys: &[u8; 32], site: usize) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        hash.update(b"tacit homomorphic upload v1");
+        for part in [keys, &self.study, &self.plan, &self.session] {
+            hash.update(part);
+        }
+        hash.update((site as u64).to_le_bytes());
+        hash.finalize().into()
+    }
+}
+
+/// One column that a site enters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Field {
+    /// Kind and rows.
+    pub shape: Shape,
+    /// Bits of a row, 1 to 64; 1 for bits.
+    pub width: u32,
+}
+
+impl Field {
+    pub(crate) fn blocks(self) -> usize {
+        self.shape.rows * self.row_blocks()
+    }
+
+    /// Blocks of a row.
+    pub(crate) fn row_blocks(self) -> usize {
+        self.width.div_ceil(BLOCK_BITS) as usize
+    }
+
+    fn kind(self) -> DataKind {
+        match (self.shape.kind, std::num::NonZero::new(self.row_blocks())) {
+            (Kind::Num, Some(blocks)) => DataKind::Unsigned(blocks),
+            _ => DataKind::Boolean,
+        }
+    }
+}
+
+/// The columns that each party enters, by slot, with the width that `width` says of a number.
+///
+/// # Errors
+/// [`Error::Input`] if slots have gaps or repeat, or a width is not 1 to 64.
+pub fn fields(
+    circuit: &Circuit,
+    parties: usize,
+    width: impl Fn(usize, usize) -> u32,
+) -> Result<Vec<Vec<Field>>> {
+    let mut fields: Vec<Vec<Option<Field>>> = vec![vec![]; parties];
+    for instruction in circuit.instructions() {
+        let Op::Enter { holder, slot, shape } = instruction.op else { continue };
+        let wrong = |what: &str| Error::Input(format!("column {slot} of party {holder} {what}"));
+        let of = fields.get_mut(holder).ok_or_else(|| wrong("is of nobody"))?;
+        if slot >= of.len() {
+            if slot > circuit.instructions().len() {
+                return Err(wrong("leaves a gap"));
+            }
+            of.resize(slot + 1, None);
+        }
+        let width = if shape.kind == Kind::Num { width(holder, slot) } else { 1 };
+        if !(1..=64).contains(&width) {
+            return Err(wrong(&format!("is {width} bits wide")));
+        }
+        if of[slot].replace(Field { shape, width }).is_some() {
+            return Err(wrong("is entered twice"));
+        }
+    }
+    let complete = |(party, of): (usize, Vec<Option<Field>>)| {
+        let all: Option<Vec<Field>> = of.into_iter().collect();
+        all.ok_or_else(|| Error::Input(format!("a column of party {party} is never entered")))
+    };
+    fields.into_iter().enumerate().map(complete).collect()
+}
+
+/// Encrypts a site's columns with proofs: the bytes that it sends.
+///
+/// # Errors
+/// [`Error::Input`] if a column is not of its field's shape or a row does not fit its width;
+/// [`Error::Setup`] if the library refuses.
+///
+/// # Security
+/// The row that does not fit is not shown.
+pub fn encrypt(
+    keys: &EncryptionKeys,
+    session: &Session,
+    site: usize,
+    fields: &[Field],
+    columns: &[Column],
+) -> Result<Vec<u8>> {
+    check_size(fields)?;
+    if fields.len() != columns.len() {
+        return Err(Error::Input(format!("{} columns for {} fields", columns.len(), fields.len())));
+    }
+    let mut builder = CompactCiphertextList::builder(&keys.key);
+    for (slot, (field, column)) in fields.iter().zip(columns).enumerate() {
+        if column.shape() != field.shape {
+            let (got, due) = (column.shape(), field.shape);
+            return Err(Error::Input(format!("column {slot} is {got:?}, due is {due:?}")));
+        }
+        for row in 0..column.rows() {
+            let value = column.row(row);
+            if field.width < 64 && value >> field.width != 0 {
+                let width = field.width;
+                return Err(Error::Input(format!("a row of column {slot} exceeds {width} bits")));
+            }
+            match field.shape.kind {
+                Kind::Num => builder.push_with_num_blocks(value, field.row_blocks()),
+                Kind::Bit => builder.push(value == 1),
+            };
+        }
+    }
+    let metadata = session.metadata(&keys.digest, site);
+    let list = builder
+        .build_with_proof_packed(&keys.crs, &metadata, ZkComputeLoad::Verify)
+        .map_err(|error| Error::Setup(error.to_string()))?;
+    wire::write(&Upload(list), limit(fields))
+}
+
+/// An upload whose proofs were checked.
+pub struct Accepted {
+    pub(crate) site: usize,
+    pub(crate) keys: [u8; 32],
+    pub(crate) fields: Vec<Field>,
+    pub(crate) list: ProvenCompactCiphertextList,
+    digest: [u8; 32],
+}
+
+impl Accepted {
+    /// SHA-256 of the upload's bytes: names it in lists and logs.
+    pub fn digest(&self) -> [u8; 32] {
+        self.digest
+    }
+
+    /// Whose it is.
+    pub fn site(&self) -> usize {
+        self.site
+    }
+}
+
+/// Checks an upload: its size, its form, its layout and its proofs.
+///
+/// # Errors
+/// [`Error::Rejected`] with the site and the reason.
+pub fn accept(
+    keys: &EncryptionKeys,
+    session: &Session,
+    site: usize,
+    fields: &[Field],
+    bytes: &[u8],
+) -> Result<Accepted> {
+    check_size(fields)?;
+    let party = format!("site {site}");
+    let parameters = IntegerProvenCompactCiphertextListConformanceParams::from_crs_and_parameters(
+        ENCRYPT, &keys.crs,
+    )
+    .forbid_compute_load(ZkComputeLoad::Proof);
+    let Upload(list) = wire::read(bytes, limit(fields), &parameters, &party)?;
+    let due: Vec<DataKind> =
+        fields.iter().flat_map(|field| vec![field.kind(); field.shape.rows]).collect();
+    let found = (0..list.len()).map_while(|i| list.get_kind_of(i));
+    if list.len() != due.len() || !found.eq(due.iter().copied()) {
+        return Err(Error::rejected(party, "its columns are not those of the plan"));
+    }
+    let metadata = session.metadata(&keys.digest, site);
+    if !list.is_empty() && !list.verify(&keys.crs, &keys.key, &metadata).is_valid() {
+        let what =
+            "a proof of encryption does not hold for these keys, study, plan, session and site";
+        return Err(Error::rejected(party, what));
+    }
+    let digest = Sha256::digest(bytes).into();
+    Ok(Accepted { site, keys: keys.digest, fields: fields.to_vec(), list, digest })
+}
+
+fn packed(fields: &[Field]) -> usize {
+    fields.iter().fold(0usize, |sum, field| sum.saturating_add(field.blocks())).div_ceil(2)
+}
+
+fn check_size(fields: &[Field]) -> Result<()> {
+    let packed = packed(fields);
+    if packed > MAX_PACKED {
+        return Err(Error::Input(format!("{packed} packed blocks; at most {MAX_PACKED} can be")));
+    }
+    Ok(())
+}
+
+/// Most bytes of an upload with these fields: a mask of 2048 words and a proof for each
+/// [`PROOF_MESSAGES`] packed blocks, a word for each of them, and the list of kinds.
+pub fn limit(fields: &[Field]) -> u64 {
+    let packed = packed(fields) as u64;
+    let lists = packed.div_ceil(PROOF_MESSAGES as u64);
+    let rows: u64 = fields.iter().map(|field| field.shape.rows as u64).sum();
+    (4 << 10) + lists * ((16 << 10) + (16 << 10)) + packed * 9 + rows * 16
+}
+
+/// Bytes of an upload with these fields, exactly.
+pub(crate) fn bytes(fields: &[Field]) -> u64 {
+    let packed = packed(fields) as u64;
+    let lists = packed.div_ceil(PROOF_MESSAGES as u64);
+    let kind = |field: &Field| match field.shape.kind {
+        Kind::Num => 12,
+        Kind::Bit => 4,
+    };
+    let kinds: u64 = fields.iter().map(|field| field.shape.rows as u64 * kind(field)).sum();
+    UPLOAD_BYTES + lists * LIST_BYTES + packed * 8 + kinds
+}
+
+/// Bytes of an upload without lists: the reader's header and two lengths.
+const UPLOAD_BYTES: u64 = 0;
+/// Bytes of a list without its blocks: a mask of 2048 words, parameters and the proof.
+const LIST_BYTES: u64 = 0;
+
+/// A proven list with a name of ours, so that the library's reader takes it.
+#[derive(Clone, Serialize, Deserialize, NotVersioned)]
+struct Upload(ProvenCompactCiphertextList);
+
+impl Named for Upload {
+    const NAME: &'static str = "tacit::Upload";
+}
+
+impl ParameterSetConformant for Upload {
+    type ParameterSet = IntegerProvenCompactCiphertextListConformanceParams;
+
+    fn is_conformant(&self, parameters: &Self::ParameterSet) -> bool {
+        self.0.is_conformant(parameters)
+    }
+}

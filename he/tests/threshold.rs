@@ -1,0 +1,251 @@
+//! The whole way on real ciphertexts, from columns to opened columns. The keys are made once and kept
+//! in the target folder.
+
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::{LazyLock, Mutex, MutexGuard},
+};
+
+use tacit_he::{
+    Guard, Program, Squashed, Verify, accept, bill, combine, encrypt, evaluate, fields, partial,
+    statement,
+    testing::{self, World},
+};
+use tacit_mpc::{Bit, Builder, Circuit, Column, Num, clear};
+
+/// The world, for one test at a time: each uses all cores and much memory.
+fn world() -> MutexGuard<'static, World> {
+    static WORLD: LazyLock<Mutex<World>> =
+        LazyLock::new(|| Mutex::new(World::load(Path::new(env!("CARGO_TARGET_TMPDIR")))));
+    // A test that failed has changed nothing in it.
+    WORLD.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+fn columns(rows: &[Vec<u64>]) -> BTreeMap<usize, Vec<Column>> {
+    rows.iter().enumerate().map(|(party, rows)| (party, vec![Column::Num(rows.clone())])).collect()
+}
+
+/// Counts of three parties per cell: the sum is shown from 11 on, else its status alone.
+fn count(cells: usize, width: usize) -> Circuit {
+    let mut b = Builder::new();
+    let own: Vec<Num> = (0..3).map(|party| b.enter(party, cells)).collect();
+    let sum = b.add(own[0], own[1]);
+    let sum = b.add(sum, own[2]);
+    let least = b.constant(11, cells);
+    let difference = b.sub(sum, least);
+    let sign = b.to_bits(difference, width + 3)[width + 2];
+    let shown = b.not(sign);
+    let planes = b.to_bits(sum, width + 2);
+    for (i, &plane) in planes.iter().enumerate() {
+        let opened = b.and(plane, shown);
+        b.reveal(opened, 3, format!("plane {i}"));
+    }
+    b.reveal(shown, 3, "shown");
+    b.finish()
+}
+
+fn assert_same(found: &[(usize, String, Column)], due: &[(usize, String, Column)]) {
+    assert_eq!(found.len(), due.len());
+    for (found, due) in found.iter().zip(due) {
+        assert_eq!(found.1, due.1);
+        assert_eq!(found.2.to_numbers(), due.2.to_numbers(), "{}", due.1);
+    }
+}
+
+#[test]
+fn counts_are_summed_and_small_ones_hidden() {
+    let world = world();
+    let circuit = count(3, 8);
+    let inputs = columns(&[vec![3, 100, 0], vec![4, 255, 0], vec![3, 255, 0]]);
+    let found = world.run(&circuit, 4, 8, &inputs);
+    assert_same(&found, &clear(&circuit, &inputs).unwrap());
+}
+
+#[test]
+fn random_programs_equal_the_clear_interpreter() {
+    let world = world();
+    for seed in [1, 2, 3, 4] {
+        let (circuit, inputs) = testing::circuit(seed, 6, 1, 6);
+        let found = world.run(&circuit, 4, 6, &inputs);
+        assert_same(&found, &clear(&circuit, &inputs).unwrap());
+    }
+}
+
+/// Accepted uploads, program and result of a small plan.
+fn evaluated(world: &World, circuit: &Circuit) -> (Vec<tacit_he::Accepted>, Program, Squashed) {
+    let fields = fields(circuit, 4, |_, _| 8).unwrap();
+    let program = Program::new(circuit, &fields).unwrap();
+    let inputs = columns(&[vec![30], vec![4], vec![3]]);
+    let uploads = world.uploads(&World::session(circuit.digest()), &fields, &inputs);
+    let squashed = evaluate(&world.evaluation, &program, &uploads, 1).unwrap();
+    (uploads, program, squashed)
+}
+
+#[test]
+fn an_evaluation_on_other_threads_is_equal_to_the_bit() {
+    let world = world();
+    let (uploads, program, squashed) = evaluated(&world, &count(1, 8));
+    for threads in [2, 3] {
+        let again = evaluate(&world.evaluation, &program, &uploads, threads).unwrap();
+        assert!(again == squashed, "{threads} threads");
+    }
+}
+
+#[test]
+fn an_evaluator_that_returns_something_else_is_refused() {
+    let world = world();
+    let circuit = count(1, 8);
+    let (uploads, program, squashed) = evaluated(&world, &circuit);
+    // The evaluator sends a site's input in the place of the result.
+    let mut b = Builder::new();
+    let x: Num = b.enter(0, 1);
+    let _: Num = b.enter(1, 1);
+    let _: Num = b.enter(2, 1);
+    b.reveal(x, 3, "input");
+    let leak = b.finish();
+    let leak = Program::new(&leak, &fields(&leak, 4, |_, _| 8).unwrap()).unwrap();
+    let leaked = evaluate(&world.evaluation, &leak, &uploads, 0).unwrap();
+    let mut bytes = leaked.to_bytes();
+    bytes.truncate(8);
+    let mut padded = leaked.to_bytes()[8..].to_vec();
+    padded.extend_from_slice(&squashed.to_bytes()[8 + padded.len()..]);
+    let mut forged = squashed.to_bytes()[..8].to_vec();
+    forged.extend(padded);
+    let forged = Squashed::from_bytes(&forged, squashed.len(), "evaluator").unwrap();
+    let plan = circuit.digest();
+    let statement = statement(world.public.digest(), &program, &uploads);
+    let mut guard = Guard::new(world.public.scope(), world.public.digest());
+    guard.approve(plan, &program, statement).unwrap();
+    let refused = guard.permit(plan, statement, &forged, Verify::Reevaluate, Some(&squashed));
+    assert!(refused.unwrap_err().to_string().contains("not the plan's result"));
+    let permit = guard.permit(plan, statement, &squashed, Verify::Reevaluate, Some(&squashed));
+    // A permit is for these ciphertexts, not for others.
+    let refused = partial(&world.shares[0], permit.unwrap(), &forged);
+    assert!(refused.err().unwrap().to_string().contains("not the ones"));
+}
+
+#[test]
+fn parts_without_one_share_say_nothing() {
+    let world = world();
+    let circuit = count(1, 8);
+    let (uploads, program, squashed) = evaluated(&world, &circuit);
+    let plan = circuit.digest();
+    let statement = statement(world.public.digest(), &program, &uploads);
+    let part = |holder: usize| {
+        let mut guard = Guard::new(world.public.scope(), world.public.digest());
+        guard.approve(plan, &program, statement).unwrap();
+        let permit = guard.permit(plan, statement, &squashed, Verify::Trust, None).unwrap();
+        partial(&world.shares[holder], permit, &squashed).unwrap()
+    };
+    let error = combine(&squashed, 3, &[part(0), part(2)]).unwrap_err().to_string();
+    assert!(error.contains("key holder 1 is missing"), "{error}");
+    let error = combine(&squashed, 3, &[part(0), part(0), part(2)]).unwrap_err().to_string();
+    assert!(error.contains("key holder 0 is there twice"), "{error}");
+    assert!(combine(&squashed, 3, &[part(2), part(0), part(1)]).is_ok());
+}
+
+#[test]
+fn uploads_that_do_not_belong_are_refused() {
+    let world = world();
+    let circuit = count(1, 8);
+    let fields = fields(&circuit, 4, |_, _| 8).unwrap();
+    let session = World::session([7; 32]);
+    let column = [Column::Num(vec![30])];
+    let bytes = encrypt(&world.encryption, &session, 0, &fields[0], &column).unwrap();
+    let ask = |session: &_, site: usize, fields: &[_], bytes: &[u8]| {
+        accept(&world.encryption, session, site, fields, bytes)
+    };
+    assert!(ask(&session, 0, &fields[0], &bytes).is_ok());
+    let reason = |result: tacit_he::Result<tacit_he::Accepted>| result.err().unwrap().to_string();
+    // Another's, copied; another plan's; another session's.
+    let text = reason(ask(&session, 1, &fields[1], &bytes));
+    assert!(text.contains("site 1") && text.contains("proof"), "{text}");
+    let text = reason(ask(&World::session([8; 32]), 0, &fields[0], &bytes));
+    assert!(text.contains("proof"), "{text}");
+    let mut other = session;
+    other.session = [2; 32];
+    assert!(reason(ask(&other, 0, &fields[0], &bytes)).contains("proof"));
+    // Cut short, with something behind, too long, altered.
+    let text = reason(ask(&session, 0, &fields[0], &bytes[..bytes.len() - 1]));
+    assert!(text.contains("not readable"), "{text}");
+    let longer: Vec<u8> = bytes.iter().copied().chain([0]).collect();
+    let text = reason(ask(&session, 0, &fields[0], &longer));
+    assert!(text.contains("behind its end"), "{text}");
+    let text = reason(ask(&session, 0, &fields[0], &vec![0; 1 << 20]));
+    assert!(text.contains("at most"), "{text}");
+    for at in [bytes.len() / 3, bytes.len() / 2, bytes.len() - 40] {
+        let mut altered = bytes.clone();
+        altered[at] ^= 1;
+        assert!(ask(&session, 0, &fields[0], &altered).is_err(), "byte {at}");
+    }
+    // Of other widths than the plan's.
+    let narrow = tacit_he::fields(&circuit, 4, |_, _| 6).unwrap();
+    let text = reason(ask(&session, 0, &narrow[0], &bytes));
+    assert!(text.contains("columns are not those"), "{text}");
+}
+
+#[test]
+fn bytes_are_those_of_the_bill() {
+    let world = world();
+    // 0, 1 and 2 lists; both kinds of columns.
+    for (rows, flags, width) in [(1, 0, 8), (3, 5, 24), (0, 0, 8), (100, 0, 24), (0, 9, 1)] {
+        let mut b = Builder::new();
+        let x: Num = b.enter(0, rows);
+        let y: Bit = b.enter(0, flags);
+        b.reveal(x, 3, "x");
+        b.reveal(y, 3, "y");
+        let circuit = b.finish();
+        let fields = fields(&circuit, 4, |_, _| width).unwrap();
+        let session = World::session(circuit.digest());
+        let columns = [Column::Num(vec![1; rows]), Column::bits((0..flags).map(|i| i % 2 == 0))];
+        let bytes = encrypt(&world.encryption, &session, 0, &fields[0], &columns).unwrap();
+        accept(&world.encryption, &session, 0, &fields[0], &bytes).unwrap();
+        let program = Program::new(&circuit, &fields).unwrap();
+        let bill = bill(&program, 3).unwrap();
+        assert_eq!(bytes.len() as u64, bill.uploads[0], "{rows} rows, {flags} flags, {width} bits");
+        assert_eq!(bill.released, (rows * width as usize / 2 + flags.div_ceil(2)).div_ceil(2));
+    }
+}
+
+#[test]
+fn an_upload_that_is_missing_or_there_twice_is_named() {
+    let world = world();
+    let circuit = count(1, 8);
+    let fields = fields(&circuit, 4, |_, _| 8).unwrap();
+    let program = Program::new(&circuit, &fields).unwrap();
+    let inputs = columns(&[vec![30], vec![4], vec![3]]);
+    let session = World::session(circuit.digest());
+    let mut uploads = world.uploads(&session, &fields, &inputs);
+    let last = uploads.pop().unwrap();
+    let text = evaluate(&world.evaluation, &program, &uploads, 0).err().unwrap().to_string();
+    assert!(text.contains("site 2 has not sent"), "{text}");
+    uploads.push(last);
+    uploads.extend(world.uploads(&session, &fields, &inputs).pop());
+    let text = evaluate(&world.evaluation, &program, &uploads, 0).err().unwrap().to_string();
+    assert!(text.contains("second upload"), "{text}");
+}
+
+#[test]
+fn the_noise_of_squashed_ciphertexts_is_what_the_bound_reckons_with() {
+    let world = world();
+    let circuit = count(4, 8);
+    let fields = fields(&circuit, 4, |_, _| 8).unwrap();
+    let program = Program::new(&circuit, &fields).unwrap();
+    let inputs = columns(&[vec![30, 1, 200, 9], vec![4, 2, 100, 1], vec![3, 0, 255, 1]]);
+    let uploads = world.uploads(&World::session(circuit.digest()), &fields, &inputs);
+    let squashed = evaluate(&world.evaluation, &program, &uploads, 0).unwrap();
+    let blocks = world.decrypt(circuit.digest(), &program, &uploads, &squashed);
+    let noise = world.noise(&squashed, &blocks);
+    let square: f64 = noise.iter().map(|&e| (e as f64).powi(2)).sum();
+    let deviation = (square / noise.len() as f64).sqrt().log2();
+    let most = noise.iter().map(|e| e.unsigned_abs()).max().unwrap();
+    println!(
+        "{} ciphertexts: deviation 2^{deviation:.1}, most 2^{:.1}",
+        noise.len(),
+        (most as f64).log2()
+    );
+    // The estimate is 2^65; the bound has to be far, and the estimate not a fantasy.
+    assert!((62.0..66.5).contains(&deviation), "2^{deviation}");
+    assert!(most < 1 << (tacit_he::flooding::SQUASHED_NOISE_BITS - 1));
+}
