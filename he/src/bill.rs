@@ -190,7 +190,7 @@ fn seconds(
     }
     let mut marks = vec![Instant::now()];
     let _: Squashed = evaluate::evaluate_watched(keys, &program, &uploads, 1, &mut || {
-        marks.push(Instant::now())
+        marks.push(Instant::now());
     })?;
     let spans: Vec<f64> =
         marks.windows(2).map(|pair| pair[1].duration_since(pair[0]).as_secs_f64()).collect();

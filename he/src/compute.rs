@@ -263,16 +263,12 @@ fn put(
     width: usize,
     bit: &BooleanBlock,
 ) {
-    let free = layers.iter_mut().find(|layer| layer[place].is_none());
-    let layer = match free {
-        Some(layer) => layer,
-        None => {
-            layers.push(vec![None; width]);
-            let Some(layer) = layers.last_mut() else { return };
-            layer
-        }
-    };
-    layer[place] = Some(bit.clone());
+    let free = layers.iter().position(|layer| layer[place].is_none());
+    let free = free.unwrap_or_else(|| {
+        layers.push(vec![None; width]);
+        layers.len() - 1
+    });
+    layers[free][place] = Some(bit.clone());
 }
 
 fn number(cipher: &Cipher) -> Result<&RadixCiphertext> {

@@ -38,10 +38,11 @@ pub struct Partial {
 /// would average it away, which is why a permit exists once.
 pub fn partial(share: &KeyShare, permit: Permit, squashed: &Squashed) -> Result<Partial> {
     let digest = squashed.digest();
-    if permit.ciphertexts() != digest {
+    let (keys, ciphertexts) = permit.spend();
+    if ciphertexts != digest {
         return Err(Error::Refused("these ciphertexts are not the ones that were approved".into()));
     }
-    if permit.keys() != share.keys() {
+    if keys != share.keys() {
         return Err(Error::Setup("the share belongs to other keys than the plan's".into()));
     }
     let flooding = Flooding::new(share.scope().holders, squashed.len())?;

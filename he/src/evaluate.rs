@@ -124,7 +124,7 @@ pub(crate) fn evaluate_watched(
         }
     }
     mark();
-    let squashed = crate::squash::squash(keys, blocks, threads);
+    let squashed = crate::squash::squash(keys, &blocks, threads);
     mark();
     squashed
 }

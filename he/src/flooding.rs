@@ -22,10 +22,9 @@
 //! F = 2^(log2 B + 39 + ceil(log2 K))        so  K B / 2F <= 2^-40
 //! ```
 //!
-//! The bound. B = 2^70 is the bound of the noise after squashing that the makers' own threshold scheme
-//! uses with these parameters (Dahl, Demmler, El Kazdadi, Meyre, Orfila, Rotaru, Smart, Tap, Walter:
-//! Noah's Ark, ePrint 2023/815, section 5 on noise flooding; their implementation calls it
-//! `B_SWITCH_SQUASH`). An estimate from the parameters says how far it is from what happens. A
+//! The method is that of Noah's Ark (Dahl et al., ePrint 2023/815), with an additive sharing among all
+//! in place of a threshold sharing. B = 2^70 is what the makers of the library use in their own threshold
+//! decryption (`LOG_B_SWITCH_SQUASH` in zama-ai/kms). An estimate from the parameters says how far it is from what happens. A
 //! bootstrapping is 918 external products with 3 levels of 24 bits, (k + 1) N = 6144 coefficients:
 //!
 //! - fresh noise TUniform(30), standard deviation 2^29.2, times digits of standard deviation 2^22.2:

@@ -33,12 +33,9 @@ pub struct Permit {
 }
 
 impl Permit {
-    pub(crate) fn keys(&self) -> [u8; 32] {
-        self.keys
-    }
-
-    pub(crate) fn ciphertexts(&self) -> [u8; 32] {
-        self.ciphertexts
+    /// Keys and ciphertexts that it is for.
+    pub(crate) fn spend(self) -> ([u8; 32], [u8; 32]) {
+        (self.keys, self.ciphertexts)
     }
 }
 
@@ -128,7 +125,9 @@ impl Guard {
         // Fresh noise on a ciphertext that was decrypted before, in whatever plan, would be averaged.
         let digest = |block: &Vec<u128>| -> [u8; 32] {
             let mut hash = Sha256::new();
-            block.iter().for_each(|word| hash.update(word.to_le_bytes()));
+            for word in block {
+                hash.update(word.to_le_bytes());
+            }
             hash.finalize().into()
         };
         let blocks: HashSet<[u8; 32]> = received.blocks.iter().map(digest).collect();
@@ -185,7 +184,7 @@ mod tests {
         let text = reason(ask(plan, statement, &input, Some(&result)));
         assert!(text.contains("not the plan's result"), "{text}");
         let permit = ask(plan, statement, &result, Some(&result)).unwrap();
-        assert_eq!(permit.ciphertexts(), result.digest());
+        assert_eq!(permit.spend(), ([2; 32], result.digest()));
         let text = reason(ask(plan, statement, &result, Some(&result)));
         assert!(text.contains("decrypted before"), "{text}");
         assert!(guard.approve(plan, &program(), statement).is_err());

@@ -228,7 +228,7 @@ fn check_size(fields: &[Field]) -> Result<()> {
 }
 
 /// Most bytes of an upload with these fields: a mask of 2048 words and a proof for each
-/// [`PROOF_MESSAGES`] packed blocks, a word for each of them, and the list of kinds.
+/// 256 packed blocks, a word for each of them, and the list of kinds.
 pub fn limit(fields: &[Field]) -> u64 {
     let packed = packed(fields) as u64;
     let lists = packed.div_ceil(PROOF_MESSAGES as u64);
@@ -249,9 +249,9 @@ pub(crate) fn bytes(fields: &[Field]) -> u64 {
 }
 
 /// Bytes of an upload without lists: the reader's header and two lengths.
-const UPLOAD_BYTES: u64 = 0;
+const UPLOAD_BYTES: u64 = 63;
 /// Bytes of a list without its blocks: a mask of 2048 words, parameters and the proof.
-const LIST_BYTES: u64 = 0;
+const LIST_BYTES: u64 = 18_305;
 
 /// A proven list with a name of ours, so that the library's reader takes it.
 #[derive(Clone, Serialize, Deserialize, NotVersioned)]

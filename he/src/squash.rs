@@ -23,7 +23,7 @@ pub struct Squashed {
 
 pub(crate) fn squash(
     keys: &EvaluationKeys,
-    blocks: Vec<Ciphertext>,
+    blocks: &[Ciphertext],
     threads: usize,
 ) -> Result<Squashed> {
     let pairs: Vec<(usize, RadixCiphertext)> =

@@ -8,8 +8,8 @@ use std::{
 };
 
 use tacit_he::{
-    Guard, Program, Squashed, Verify, accept, bill, combine, encrypt, evaluate, fields, partial,
-    statement,
+    Calibration, Guard, Program, Squashed, Verify, accept, bill, combine, encrypt, evaluate,
+    fields, partial, statement,
     testing::{self, World},
 };
 use tacit_mpc::{Bit, Builder, Circuit, Column, Num, clear};
@@ -188,8 +188,8 @@ fn uploads_that_do_not_belong_are_refused() {
 #[test]
 fn bytes_are_those_of_the_bill() {
     let world = world();
-    // 0, 1 and 2 lists; both kinds of columns.
-    for (rows, flags, width) in [(1, 0, 8), (3, 5, 24), (0, 0, 8), (100, 0, 24), (0, 9, 1)] {
+    // 0, 1 and 3 lists; both kinds of columns.
+    for (rows, flags, width) in [(1, 1, 8), (3, 5, 24), (0, 0, 8), (100, 0, 24), (0, 9, 1)] {
         let mut b = Builder::new();
         let x: Num = b.enter(0, rows);
         let y: Bit = b.enter(0, flags);
@@ -206,6 +206,21 @@ fn bytes_are_those_of_the_bill() {
         assert_eq!(bytes.len() as u64, bill.uploads[0], "{rows} rows, {flags} flags, {width} bits");
         assert_eq!(bill.released, (rows * width as usize / 2 + flags.div_ceil(2)).div_ceil(2));
     }
+}
+
+#[test]
+fn a_calibration_prices_what_there_is_more_of_higher() {
+    let world = world();
+    let calibration = Calibration::measure(&world.encryption, &world.evaluation).unwrap();
+    println!("{calibration:?}");
+    assert!(calibration.squashed > calibration.looked_up, "{calibration:?}");
+    let price = |cells: usize, cores: usize| {
+        let circuit = count(cells, 24);
+        let program = Program::new(&circuit, &fields(&circuit, 4, |_, _| 24).unwrap()).unwrap();
+        calibration.time(&bill(&program, 3).unwrap().work, cores)
+    };
+    println!("50 cells of 24 bits on two cores: {:?}", price(50, 2));
+    assert!(price(50, 2) > price(25, 2) && price(50, 2) < price(50, 1));
 }
 
 #[test]

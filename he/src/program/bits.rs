@@ -1,6 +1,6 @@
 //! Bits: gates with shared results, written so that equal bits are the same gate.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use super::{FormId, Kind, Program, blocks, form::Form};
 
@@ -84,24 +84,22 @@ impl Program {
 
     /// `x xor y`, where `x xor y xor (x and y)` becomes `x or y`.
     pub(crate) fn xor(&mut self, x: Ref, y: Ref) -> Ref {
-        let mut odd: BTreeMap<u32, ()> = BTreeMap::new();
+        let mut odd: BTreeSet<u32> = BTreeSet::new();
         for bit in [x, y] {
             let parts = match &self.gates[bit.gate as usize] {
                 Gate::Xor(parts) => parts.clone(),
                 _ => vec![bit.gate],
             };
             for part in parts {
-                if part != 0 && odd.remove(&part).is_none() {
-                    odd.insert(part, ());
+                if part != 0 && !odd.remove(&part) {
+                    odd.insert(part);
                 }
             }
         }
         let mut not = x.not ^ y.not;
-        let both = odd.keys().find_map(|&gate| match &self.gates[gate as usize] {
+        let both = odd.iter().find_map(|&gate| match &self.gates[gate as usize] {
             Gate::And(parts) => match parts[..] {
-                [a, b] if odd.contains_key(&a.gate) && odd.contains_key(&b.gate) => {
-                    Some((gate, a, b))
-                }
+                [a, b] if odd.contains(&a.gate) && odd.contains(&b.gate) => Some((gate, a, b)),
                 _ => None,
             },
             _ => None,
@@ -121,8 +119,8 @@ impl Program {
         if not { !result } else { result }
     }
 
-    fn parity(&mut self, odd: &BTreeMap<u32, ()>) -> Ref {
-        let parts: Vec<u32> = odd.keys().copied().collect();
+    fn parity(&mut self, odd: &BTreeSet<u32>) -> Ref {
+        let parts: Vec<u32> = odd.iter().copied().collect();
         match parts[..] {
             [] => FALSE,
             [gate] => Ref { gate, not: false },

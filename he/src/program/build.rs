@@ -142,7 +142,7 @@ impl Program {
                 (0..width).map(|i| Rows::Bit(plane(self, i))).collect()
             }
             Op::ToNum => {
-                let number = |p: &mut Self, row| p.from_planes(&planes(args, row));
+                let number = |p: &mut Self, row| p.number_of(&planes(args, row));
                 vec![Rows::Num((0..rows).map(|row| number(self, row)).collect())]
             }
             Op::IsZero { width } => {
@@ -162,8 +162,8 @@ impl Program {
                 let (xs, ys) = args.split_at(args.len() / 2);
                 let less = instruction.op == Op::Less;
                 let compare = |p: &mut Self, row| {
-                    let x = p.from_planes(&planes(xs, row));
-                    let y = p.from_planes(&planes(ys, row));
+                    let x = p.number_of(&planes(xs, row));
+                    let y = p.number_of(&planes(ys, row));
                     let difference = x.plus(-1, &y);
                     if less { p.negative(&difference) } else { p.zero(&difference) }
                 };
@@ -252,8 +252,8 @@ impl Program {
                 chosen[0].push(self.or(with, without));
                 continue;
             }
-            let x = self.from_planes(&planes(xs, row));
-            let y = self.from_planes(&planes(ys, row));
+            let x = self.number_of(&planes(xs, row));
+            let y = self.number_of(&planes(ys, row));
             let z = self.choose(condition, &x, &y);
             for (i, plane) in chosen.iter_mut().enumerate() {
                 plane.push(self.plane(&z, width as u32, i as u32));

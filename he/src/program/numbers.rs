@@ -119,7 +119,7 @@ impl Program {
     }
 
     /// The number whose planes these are, lowest first, as an integer that is not negative.
-    pub(crate) fn from_planes(&mut self, planes: &[Ref]) -> Form {
+    pub(crate) fn number_of(&mut self, planes: &[Ref]) -> Form {
         if let Some(form) = self.whole(planes) {
             return form;
         }

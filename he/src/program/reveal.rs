@@ -63,7 +63,7 @@ pub(super) fn outputs(
     for (_, name, shape, rows) in shown {
         let sources = match rows {
             Rows::Num(forms) => {
-                forms.into_iter().map(|form| number(program, &mut outputs, form)).collect()
+                forms.iter().map(|form| number(program, &mut outputs, form)).collect()
             }
             Rows::Bit(bits) => bits.into_iter().map(|bit| source(&found, bit)).collect(),
         };
@@ -86,11 +86,11 @@ fn source(found: &BTreeMap<Ref, Source>, bit: Ref) -> Source {
     }
 }
 
-fn number(program: &mut Program, outputs: &mut Outputs, form: Form) -> Source {
+fn number(program: &mut Program, outputs: &mut Outputs, form: &Form) -> Source {
     if form.terms.is_empty() {
         return Source::Public(form.constant as u64);
     }
-    let (least, most) = program.range(&form);
+    let (least, most) = program.range(form);
     // As many blocks as tell the integers of the range apart; 32 are the whole ring.
     let width = most.saturating_sub(least);
     let blocks = if width < 1 << 62 { super::blocks(width) } else { 32 };
@@ -163,7 +163,9 @@ fn lone_bits(
         lone.extend(bits.iter().filter(missing));
     }
     // One of a bit and its negation is enough.
-    lone.iter_mut().for_each(|bit| bit.not = false);
+    for bit in &mut lone {
+        bit.not = false;
+    }
     lone.sort_unstable();
     lone.dedup();
     for pair in lone.chunks(BLOCK_BITS as usize) {
