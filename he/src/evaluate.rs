@@ -21,7 +21,7 @@ use tfhe::integer::{
 };
 
 use crate::{
-    Accepted, Error, EvaluationKeys, Result,
+    Accepted, Error, EvaluationKeys, Result, Session,
     compute::Computer,
     parameters::fix_transform,
     program::{Program, Task, Work},
@@ -60,7 +60,7 @@ fn missing(what: &str) -> Error {
 /// (0: all), and does not change the result.
 ///
 /// # Errors
-/// [`Error::Input`] if an upload is missing, there twice or of other fields; [`Error::Setup`] if one is
+/// [`Error::Input`] if an upload is missing, there twice, of other fields or of another session; [`Error::Setup`] if one is
 /// under other keys.
 pub fn evaluate(
     keys: &EvaluationKeys,
@@ -184,6 +184,9 @@ fn enter(
         if upload.keys != keys.digest {
             return Err(Error::Setup(format!("the upload of site {site} is under other keys")));
         }
+        if upload.session != uploads[0].session {
+            return Err(Error::Input(format!("the upload of site {site} is of another session")));
+        }
         if uploads[..at].iter().any(|other| other.site == site) {
             return Err(Error::rejected(format!("site {site}"), "a second upload"));
         }
@@ -220,6 +223,11 @@ pub fn statement(keys: [u8; 32], program: &Program, uploads: &[Accepted]) -> [u8
     hash.update(keys);
     hash.update(program.circuit());
     hash.update(crate::arithmetic());
+    if let Some(Session { study, plan, session }) = uploads.first().map(|upload| upload.session) {
+        for part in [study, plan, session] {
+            hash.update(part);
+        }
+    }
     let mut sites: Vec<&Accepted> = uploads.iter().collect();
     sites.sort_by_key(|upload| upload.site());
     for upload in sites {

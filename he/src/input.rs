@@ -164,6 +164,7 @@ pub fn encrypt(
 pub struct Accepted {
     pub(crate) site: usize,
     pub(crate) keys: [u8; 32],
+    pub(crate) session: Session,
     pub(crate) fields: Vec<Field>,
     pub(crate) list: ProvenCompactCiphertextList,
     digest: [u8; 32],
@@ -212,7 +213,14 @@ pub fn accept(
         return Err(Error::rejected(party, what));
     }
     let digest = Sha256::digest(bytes).into();
-    Ok(Accepted { site, keys: keys.digest, fields: fields.to_vec(), list, digest })
+    Ok(Accepted {
+        site,
+        keys: keys.digest,
+        session: *session,
+        fields: fields.to_vec(),
+        list,
+        digest,
+    })
 }
 
 fn packed(fields: &[Field]) -> usize {

@@ -106,12 +106,10 @@ fn an_evaluator_that_returns_something_else_is_refused() {
     let leak = b.finish();
     let leak = Program::new(&leak, &fields(&leak, 4, |_, _| 8).unwrap()).unwrap();
     let leaked = evaluate(&world.evaluation, &leak, &uploads, 0).unwrap();
-    let mut bytes = leaked.to_bytes();
-    bytes.truncate(8);
-    let mut padded = leaked.to_bytes()[8..].to_vec();
-    padded.extend_from_slice(&squashed.to_bytes()[8 + padded.len()..]);
-    let mut forged = squashed.to_bytes()[..8].to_vec();
-    forged.extend(padded);
+    // As many ciphertexts as are due, the input first.
+    let mut forged = squashed.to_bytes();
+    let (input, due) = (leaked.to_bytes(), forged.len());
+    forged[8..input.len().min(due)].copy_from_slice(&input[8..input.len().min(due)]);
     let forged = Squashed::from_bytes(&forged, squashed.len(), "evaluator").unwrap();
     let plan = circuit.digest();
     let statement = statement(world.public.digest(), &program, &uploads);
@@ -235,6 +233,11 @@ fn an_upload_that_is_missing_or_there_twice_is_named() {
     let last = uploads.pop().unwrap();
     let text = evaluate(&world.evaluation, &program, &uploads, 0).err().unwrap().to_string();
     assert!(text.contains("site 2 has not sent"), "{text}");
+    let other = World::session([9; 32]);
+    let mut mixed = world.uploads(&other, &fields, &inputs);
+    mixed.splice(0..2, world.uploads(&session, &fields, &inputs).into_iter().take(2));
+    let text = evaluate(&world.evaluation, &program, &mixed, 0).err().unwrap().to_string();
+    assert!(text.contains("site 2 is of another session"), "{text}");
     uploads.push(last);
     uploads.extend(world.uploads(&session, &fields, &inputs).pop());
     let text = evaluate(&world.evaluation, &program, &uploads, 0).err().unwrap().to_string();
