@@ -446,6 +446,7 @@ fn agreement(plan: &Plan, session: &SessionParties, prepared: &Prepared) -> Resu
         plan: plan.digest(),
         circuit: prepared.digest,
         engine: session.engine.clone(),
+        keys: Digest([0; 32]),
         parties: session.names(),
         me: session.analyst as u32,
         // An analyst keeps no counter; no two of its sessions begin in one microsecond.

@@ -7,13 +7,15 @@ use tacit_plan::{Dictionary, Disclosure};
 
 use crate::{
     Error, Result,
-    document::{Document, Party, Role, STUDY_VERSION},
+    document::{Document, FheTerms, Party, Role, STUDY_VERSION},
 };
 
 /// Most parties of a study: a session is a full mesh.
 const MOST_PARTIES: usize = 64;
 /// Largest bound on rows; sums and counts keep to 63 bits.
 const MOST_ROWS: u64 = 1_000_000_000_000;
+/// Longest that a question on `fhe` may wait, in days.
+const MOST_WAIT_DAYS: u32 = 3650;
 /// Largest result.
 const MOST_CELLS: u64 = 10_000_000;
 
@@ -181,6 +183,9 @@ fn engines(document: &Document) -> Result<()> {
         }
     }
     let dealer = document.parties.iter().any(|party| party.role == Role::Dealer);
+    if let Some(fhe) = &engines.fhe {
+        homomorphic(document, fhe, dealer)?;
+    }
     if let Some(additive) = &engines.additive {
         if additive.triples != "dealer" {
             return refuse(format!(
@@ -194,6 +199,52 @@ fn engines(document: &Document) -> Result<()> {
                  \"dealer\"; add one that holds no data",
             );
         }
+    }
+    Ok(())
+}
+
+/// The terms of `fhe`; its evaluator was looked at among the compute parties.
+fn homomorphic(document: &Document, terms: &FheTerms, dealer: bool) -> Result<()> {
+    let mut seen = BTreeSet::new();
+    for name in &terms.holders {
+        let at = format!("engines.fhe: key holder {name:?}");
+        let party = document.parties.iter().find(|party| party.name == *name);
+        let Some(party) = party else {
+            let names = document.parties.iter().map(|party| party.name.as_str());
+            let near = tacit_plan::suggest::did_you_mean(name, names);
+            return refuse(format!("{at} is no party of the study{near}"));
+        };
+        if party.role != Role::Site {
+            return refuse(format!("{at} has the role {}; only sites hold keys", party.role));
+        }
+        if !seen.insert(name) {
+            return refuse(format!("{at} is named twice"));
+        }
+    }
+    if terms.holders.len() < 2 {
+        return refuse(format!(
+            "engines.fhe: {} key holders; it needs at least 2, since one alone could decrypt \
+             everything",
+            terms.holders.len()
+        ));
+    }
+    if terms.keys != "dealer" {
+        return refuse(format!(
+            "engines.fhe: keys = {:?} is not known; \"dealer\" is the one source there is",
+            terms.keys
+        ));
+    }
+    if !dealer {
+        return refuse(
+            "engines.fhe: its keys come from a dealer, and no party has the role \"dealer\"; add \
+             one that holds no data",
+        );
+    }
+    if !(1..=MOST_WAIT_DAYS).contains(&terms.wait_days()) {
+        return refuse(format!(
+            "engines.fhe: wait_days is {}; it is between 1 and {MOST_WAIT_DAYS}",
+            terms.wait_days()
+        ));
     }
     Ok(())
 }

@@ -13,6 +13,9 @@ pub const STUDY_VERSION: u32 = 1;
 /// Cells of a result, unless the study says otherwise.
 pub const DEFAULT_MAX_CELLS: u64 = 100_000;
 
+/// Days that a question on `fhe` may wait for absent parties, unless the study says otherwise.
+pub const DEFAULT_WAIT_DAYS: u32 = 30;
+
 /// What a party does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -21,7 +24,7 @@ pub enum Role {
     Site,
     /// Asks, and alone receives results.
     Analyst,
-    /// Gives multiplication triples, holds no data.
+    /// Gives multiplication triples, or makes the keys of `fhe`; holds no data.
     Dealer,
 }
 
@@ -110,6 +113,44 @@ pub struct AdditiveTerms {
     pub triples: String,
 }
 
+/// Who does what where sites encrypt their aggregates under a joint key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FheTerms {
+    /// Names of the key holders: sites, at least two. All of them together decrypt, and no fewer.
+    pub holders: Vec<String>,
+    /// Name of the site that evaluates.
+    pub evaluator: String,
+    /// `"dealer"`: the study's dealer makes the keys and the reference string of the proofs, and is
+    /// trusted to forget them.
+    pub keys: String,
+    /// Whether key holders evaluate again before they decrypt.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub verify: Verify,
+    /// How many days after it was asked a question may wait for absent parties;
+    /// [`DEFAULT_WAIT_DAYS`] if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait_days: Option<u32>,
+}
+
+/// Whether key holders evaluate again before they take part in decryption.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verify {
+    /// They do, and refuse what differs in a bit.
+    #[default]
+    Reevaluate,
+    /// They believe the evaluator; results say "evaluator: semi-honest".
+    Trust,
+}
+
+impl FheTerms {
+    /// How many days a question may wait for absent parties.
+    pub fn wait_days(&self) -> u32 {
+        self.wait_days.unwrap_or(DEFAULT_WAIT_DAYS)
+    }
+}
+
 /// The engines that the study allows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -120,6 +161,9 @@ pub struct Engines {
     /// Additive sharing among two or more sites.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub additive: Option<AdditiveTerms>,
+    /// Threshold homomorphic encryption: sites encrypt, one evaluates, all key holders decrypt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fhe: Option<FheTerms>,
     /// No secrecy among the compute sites: for tests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clear: Option<EngineTerms>,
@@ -131,6 +175,7 @@ impl Engines {
         [
             ("rep3", self.rep3.is_some()),
             ("additive", self.additive.is_some()),
+            ("fhe", self.fhe.is_some()),
             ("clear", self.clear.is_some()),
         ]
         .into_iter()
@@ -143,6 +188,7 @@ impl Engines {
         match engine {
             "rep3" => self.rep3.as_ref().map(|terms| &*terms.compute),
             "additive" => self.additive.as_ref().map(|terms| &*terms.compute),
+            "fhe" => self.fhe.as_ref().map(|terms| std::slice::from_ref(&terms.evaluator)),
             "clear" => self.clear.as_ref().map(|terms| &*terms.compute),
             _ => None,
         }

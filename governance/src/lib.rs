@@ -13,6 +13,7 @@ mod error;
 mod files;
 pub mod keys;
 mod meeting;
+pub mod phases;
 pub mod receipts;
 mod record;
 mod roster;
@@ -22,8 +23,8 @@ mod study;
 mod write;
 
 pub use document::{
-    AdditiveTerms, DEFAULT_MAX_CELLS, Document, EngineTerms, Engines, Party, Role, STUDY_VERSION,
-    Transport,
+    AdditiveTerms, DEFAULT_MAX_CELLS, DEFAULT_WAIT_DAYS, Document, EngineTerms, Engines, FheTerms,
+    Party, Role, STUDY_VERSION, Transport, Verify,
 };
 pub use error::{Error, Result};
 pub use jiff::Timestamp;

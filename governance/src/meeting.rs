@@ -70,6 +70,7 @@ mod tests {
             plan: Digest([3; 32]),
             circuit: Digest([4; 32]),
             engine: "rep3".into(),
+            keys: Digest([0; 32]),
             parties: ["a", "b", "c"].map(str::to_owned).to_vec(),
             me,
             epoch: 10 + u64::from(me),

@@ -334,6 +334,10 @@ fn remember(sessions: &mut Sessions, record: &Record) {
     if matches!(record.outcome, Outcome::Refused { .. }) {
         return;
     }
+    // Every site enters, and later phases are of the same query.
+    if record.phase.as_deref().is_some_and(|phase| phase != "enter") {
+        return;
+    }
     let Some(day) = record.day() else { return };
     let analysts = sessions.entry(day).or_default();
     let known = analysts.entry((record.study, record.analyst.clone())).or_default();

@@ -62,6 +62,10 @@ pub struct Record {
     pub inputs: BTreeMap<String, Digest>,
     /// The engine.
     pub engine: String,
+    /// The phase, where a query has several that each leave a receipt: `enter`, `evaluate`,
+    /// `decrypt`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<String>,
     /// Its security model.
     pub security: String,
     /// Where its triples come from, if it needs any.
@@ -93,6 +97,7 @@ impl Record {
             circuit: None,
             inputs: BTreeMap::new(),
             engine: String::new(),
+            phase: None,
             security: String::new(),
             triples: None,
             disclosure: String::new(),

@@ -28,6 +28,8 @@ pub struct SessionParties {
     pub parties: Vec<SessionParty>,
     /// Session indices of the compute parties, in the study's order of `compute`.
     pub compute: Vec<usize>,
+    /// Session indices of the key holders, in the study's order of `holders`; none but on `fhe`.
+    pub key_holders: Vec<usize>,
     /// Session indices of the data holders: every site.
     pub holders: Vec<usize>,
     /// Session index of the dealer.
@@ -64,6 +66,14 @@ impl SessionParties {
             .iter()
             .filter_map(|name| parties.iter().position(|party| party.name == *name))
             .collect();
+        let key_holders = match study.engines().fhe.as_ref().filter(|_| engine == "fhe") {
+            Some(terms) => terms
+                .holders
+                .iter()
+                .filter_map(|name| parties.iter().position(|party| party.name == *name))
+                .collect(),
+            None => Vec::new(),
+        };
         let dealer = study.dealer().filter(|_| engine == "additive").map(|dealer| {
             parties.push(SessionParty::of(dealer));
             parties.len() - 1
@@ -74,6 +84,7 @@ impl SessionParties {
             analyst: parties.len() - 1,
             parties,
             compute,
+            key_holders,
             holders,
             dealer,
         })

@@ -11,10 +11,13 @@
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tacit_plan::Digest;
 
-use crate::{Error, Result};
+use crate::{
+    Error, Result,
+    phases::{Step, Word},
+};
 
 /// Version of the messages and of the order of steps. It is compared, not the release.
-pub const PROTOCOL_VERSION: u32 = 2;
+pub const PROTOCOL_VERSION: u32 = 3;
 
 /// Longest message, in bytes.
 pub const LARGEST_MESSAGE: usize = 256 << 10;
@@ -44,6 +47,8 @@ pub enum Request {
     /// The query of this stream still waits for other parties: say nothing, and do not give up.
     /// Said every few seconds until [`Request::Start`].
     Waiting,
+    /// The next step of a query on `fhe`.
+    Step(Step),
 }
 
 /// A question.
@@ -78,6 +83,8 @@ pub struct Agreement {
     pub circuit: Digest,
     /// The engine's name.
     pub engine: String,
+    /// Digest of the public keys of `fhe`; zeros with other engines.
+    pub keys: Digest,
     /// Names of the parties in link order.
     pub parties: Vec<String>,
     /// This party's index in `parties`. Not compared.
@@ -94,11 +101,12 @@ impl Agreement {
     /// The first field that differs, with both values. It is a mistake in the set-up, not
     /// cheating.
     pub fn compare(&self, other: &Self) -> Result<(), Mismatch> {
-        let fields: [(&str, String, String); 7] = [
+        let fields: [(&str, String, String); 8] = [
             ("protocol version", self.version.to_string(), other.version.to_string()),
             ("study", self.study.to_string(), other.study.to_string()),
             ("session", hex(&self.session), hex(&other.session)),
             ("engine", self.engine.clone(), other.engine.clone()),
+            ("keys", self.keys.to_string(), other.keys.to_string()),
             ("parties", self.parties.join(", "), other.parties.join(", ")),
             ("plan", self.plan.to_string(), other.plan.to_string()),
             ("circuit", self.circuit.to_string(), other.circuit.to_string()),
@@ -147,6 +155,12 @@ pub enum Phase {
     Joint,
     /// Writing the receipt before anything is opened.
     Receipt,
+    /// Encrypting the site's own part.
+    Encrypt,
+    /// Evaluating encrypted columns.
+    Evaluate,
+    /// Evaluating again what another party evaluated, before decrypting.
+    Reevaluate,
 }
 
 impl std::fmt::Display for Phase {
@@ -156,6 +170,9 @@ impl std::fmt::Display for Phase {
             Self::Local => "local",
             Self::Joint => "joint",
             Self::Receipt => "receipt",
+            Self::Encrypt => "encrypt",
+            Self::Evaluate => "evaluate",
+            Self::Reevaluate => "reevaluate",
         })
     }
 }
@@ -253,6 +270,8 @@ pub enum Reply {
     Failed(Failure),
     /// Answer to [`Request::Clock`].
     Clock(Clock),
+    /// Answer to [`Request::Step`], or, without a step, after [`Reply::Accepted`] on `fhe`.
+    Step(Word),
 }
 
 /// Why a query was refused or failed.

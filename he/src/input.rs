@@ -101,6 +101,9 @@ pub fn fields(
             }
             of.resize(slot + 1, None);
         }
+        if shape.kind == Kind::Field {
+            return Err(wrong("is of a prime field, which is not encrypted"));
+        }
         let width = if shape.kind == Kind::Num { width(holder, slot) } else { 1 };
         if !(1..=64).contains(&width) {
             return Err(wrong(&format!("is {width} bits wide")));
@@ -149,7 +152,7 @@ pub fn encrypt(
             }
             match field.shape.kind {
                 Kind::Num => builder.push_with_num_blocks(value, field.row_blocks()),
-                Kind::Bit => builder.push(value == 1),
+                Kind::Bit | Kind::Field => builder.push(value == 1),
             };
         }
     }
@@ -250,7 +253,7 @@ pub(crate) fn bytes(fields: &[Field]) -> u64 {
     let lists = packed.div_ceil(PROOF_MESSAGES as u64);
     let kind = |field: &Field| match field.shape.kind {
         Kind::Num => 12,
-        Kind::Bit => 4,
+        Kind::Bit | Kind::Field => 4,
     };
     let kinds: u64 = fields.iter().map(|field| field.shape.rows as u64 * kind(field)).sum();
     UPLOAD_BYTES + lists * LIST_BYTES + packed * 8 + kinds

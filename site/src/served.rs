@@ -212,6 +212,7 @@ fn build(
         plan: plan.digest(),
         circuit: Digest(circuit.digest()),
         engine: ask.engine.clone(),
+        keys: Digest([0; 32]),
         parties: session.names(),
         me: me as u32,
         epoch,

@@ -16,6 +16,7 @@ fn agreement(me: u32) -> Agreement {
         plan: Digest([3; 32]),
         circuit: Digest([4; 32]),
         engine: "rep3".into(),
+        keys: Digest([0; 32]),
         parties: ["a", "b", "c", "analyst"].map(str::to_owned).into(),
         me,
         epoch: u64::from(me),

@@ -94,11 +94,14 @@ impl Program {
         args: &[Rows],
     ) -> Result<Vec<Rows>> {
         let rows = shape.rows;
+        if shape.kind == Columns::Field {
+            return Err(lacks(at, "prime fields"));
+        }
         Ok(match &instruction.op {
             Op::Enter { holder, slot, .. } => vec![self.enter(*holder, *slot, shape)?],
             Op::Constant { value, .. } => vec![match shape.kind {
                 Columns::Num => Rows::Num(vec![Form::constant(i128::from(*value as i64)); rows]),
-                Columns::Bit => Rows::Bit(vec![if value & 1 == 1 { TRUE } else { FALSE }; rows]),
+                _ => Rows::Bit(vec![if value & 1 == 1 { TRUE } else { FALSE }; rows]),
             }],
             Op::RowNumber { width, .. } => {
                 let plane = |i: usize| (0..rows).map(move |row| bit(i < 64 && (row >> i) & 1 == 1));
@@ -133,7 +136,7 @@ impl Program {
             Op::Gather { index } => vec![args[0].pick(index.iter().map(|&i| i as usize))],
             Op::Concat => vec![match shape.kind {
                 Columns::Num => Rows::Num(args.iter().flat_map(nums).cloned().collect()),
-                Columns::Bit => Rows::Bit(args.iter().flat_map(bits).copied().collect()),
+                _ => Rows::Bit(args.iter().flat_map(bits).copied().collect()),
             }],
             Op::ToBits { width } => {
                 let width = *width as u32;
@@ -176,6 +179,8 @@ impl Program {
             }
             Op::Block(_) | Op::Argument { .. } => return Err(lacks(at, "blocks of tiles")),
             Op::Shuffle { .. } => return Err(lacks(at, "shuffles")),
+            Op::Permute { .. } => return Err(lacks(at, "secret permutations")),
+            Op::Mask { .. } | Op::OpenMasked => return Err(lacks(at, "openings of masked values")),
             Op::Sort(_) | Op::Open => return Err(lacks(at, "sorting")),
             Op::Reveal { .. } => return Err(lacks(at, "revealing here")),
         })
@@ -196,7 +201,7 @@ impl Program {
                 let atom = |index| Form::atom(self.atom(Kind::Input { party, index }, most));
                 Rows::Num(index.map(atom).collect())
             }
-            Columns::Bit => {
+            _ => {
                 Rows::Bit(index.map(|index| self.gate(Gate::Input { party, index })).collect())
             }
         })

@@ -220,7 +220,7 @@ impl Outputs {
             let rows = sources.iter().map(value);
             let column = match shape.kind {
                 Columns::Num => Column::Num(rows.collect()),
-                Columns::Bit => Column::bits(rows.map(|row| row == 1)),
+                _ => Column::bits(rows.map(|row| row == 1)),
             };
             (self.to, name.clone(), column)
         };
