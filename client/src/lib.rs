@@ -22,6 +22,7 @@
 
 mod answer;
 mod ask;
+mod backend;
 mod client;
 mod doctor;
 mod error;
@@ -36,6 +37,7 @@ mod talk;
 mod verdict;
 
 pub use answer::{Answer, Cost, PartyTraffic, RunReceipt, Times};
+pub use backend::Backend;
 pub use client::{Client, DryParty, DryRun};
 pub use doctor::Finding;
 pub use error::{Error, Result, Side};

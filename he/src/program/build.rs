@@ -201,9 +201,7 @@ impl Program {
                 let atom = |index| Form::atom(self.atom(Kind::Input { party, index }, most));
                 Rows::Num(index.map(atom).collect())
             }
-            _ => {
-                Rows::Bit(index.map(|index| self.gate(Gate::Input { party, index })).collect())
-            }
+            _ => Rows::Bit(index.map(|index| self.gate(Gate::Input { party, index })).collect()),
         })
     }
 
