@@ -10,7 +10,7 @@ use crate::{
     flooding::Flooding,
     input,
     program::{Kind, Work},
-    squash,
+    squash, summary,
 };
 
 /// What a plan costs in bytes and in work.
@@ -18,9 +18,11 @@ use crate::{
 pub struct Bill {
     /// Bytes that each party uploads, by index; once.
     pub uploads: Vec<u64>,
-    /// Bytes of squashed ciphertexts that every key holder gets from the evaluator (and makes itself, if it
-    /// evaluates again).
+    /// Bytes of squashed ciphertexts: what every key holder gets from an evaluator that it trusts, and
+    /// makes itself if it evaluates again.
     pub squashed: u64,
+    /// Bytes of their summary, which the receiver gets, and key holders that evaluate again.
+    pub summary: u64,
     /// Bytes that each key holder sends to the receiver.
     pub partial: u64,
     /// Squashed ciphertexts, four bits each.
@@ -60,6 +62,7 @@ pub fn bill(program: &Program, holders: usize) -> Result<Bill> {
     Ok(Bill {
         uploads: program.fields().iter().map(|fields| input::bytes(fields)).collect(),
         squashed: squash::bytes(released),
+        summary: summary::bytes(released),
         partial: crate::decrypt::bytes(released),
         released,
         distance_bits: flooding.distance_bits(),
@@ -189,9 +192,8 @@ fn seconds(
         uploads.push(accept(encryption, &session, site, &fields[site], &bytes)?);
     }
     let mut marks = vec![Instant::now()];
-    let _: Squashed = evaluate::evaluate_watched(keys, &program, &uploads, 1, &mut || {
-        marks.push(Instant::now());
-    })?;
+    let mark = &mut || marks.push(Instant::now());
+    let _: Squashed = evaluate::evaluate_marked(keys, &program, &uploads, 1, &|_, _| true, mark)?;
     let spans: Vec<f64> =
         marks.windows(2).map(|pair| pair[1].duration_since(pair[0]).as_secs_f64()).collect();
     let span = |at: usize| spans.get(at).copied().unwrap_or(0.0);

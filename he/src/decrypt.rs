@@ -1,16 +1,21 @@
 //! Decrypting: a partial decryption of every key holder, to the receiver alone, who adds them up.
 //!
-//! See [`crate::flooding`] for the equation and how much noise hides what about the key. A partial
-//! decryption that is wrong cannot be told from a right one in an n-of-n sharing without proofs; the
-//! result is then garbage. Redundancy in a plan (a check value that is known) catches accidents.
+//! See [`crate::flooding`] for the equation and how much noise hides what about the key. An n-of-n
+//! sharing has no room to correct: a wrong part spoils the result. But it cannot go unnoticed by
+//! accident. What the parts leave of a ciphertext is `D m + e - sum f_i` with a message of four bits,
+//! no padding bit, and `|e - sum f_i| <= B + n F`, which is a small part of D. A part that is garbage (a damaged file,
+//! another key's share, another order) makes it uniform in Z_q, which passes with probability about
+//! `(2 n F / D) / 2` a ciphertext, and with all K ciphertexts of a plan with the K-th power of that. So
+//! every ciphertext is redundant in itself, and [`combine`] looks at each; a check value, known and encrypted
+//! beside the others, would look at one. A holder that adds a multiple of D on purpose passes:
+//! against that only proofs would help.
 
 use rayon::prelude::*;
 use zeroize::Zeroizing;
 
 use crate::{
-    Error, KeyShare, Result,
+    Error, KeyShare, Result, Summary,
     flooding::{Flooding, SCALE_BITS},
-    guard::Permit,
     squash::Squashed,
 };
 
@@ -24,27 +29,17 @@ pub struct Partial {
     words: Vec<u128>,
 }
 
-/// `p = <a, s_i> + f_i` for every ciphertext. A [`Permit`] is used up by it.
+/// `p = <a, s_i> + f_i` for every ciphertext.
 ///
 /// Cost: 4096 products in Z_2^128 a ciphertext, some microseconds; 16 bytes a ciphertext to send.
 ///
 /// # Errors
-/// [`Error::Setup`] if the share belongs to other keys than the permit; [`Error::Refused`] if the
-/// ciphertexts are not those of the permit; [`Error::Input`] if they are too many;
-/// [`Error::Randomness`].
+/// [`Error::Input`] if there are too many; [`Error::Randomness`].
 ///
 /// # Security
 /// The noise is fresh from the system for every ciphertext. Decrypting the same ciphertext many times
-/// would average it away, which is why a permit exists once.
-pub fn partial(share: &KeyShare, permit: Permit, squashed: &Squashed) -> Result<Partial> {
-    let digest = squashed.digest();
-    let (keys, ciphertexts) = permit.spend();
-    if ciphertexts != digest {
-        return Err(Error::Refused("these ciphertexts are not the ones that were approved".into()));
-    }
-    if keys != share.keys() {
-        return Err(Error::Setup("the share belongs to other keys than the plan's".into()));
-    }
+/// would average it away, which is why only [`crate::Guard`] calls this.
+pub(crate) fn partial(share: &KeyShare, squashed: &Squashed) -> Result<Partial> {
     let flooding = Flooding::new(share.scope().holders, squashed.len())?;
     let mut random = Zeroizing::new(vec![0; squashed.len() * 16]);
     getrandom::fill(&mut random).map_err(|_| Error::Randomness)?;
@@ -56,15 +51,16 @@ pub fn partial(share: &KeyShare, permit: Permit, squashed: &Squashed) -> Result<
             .fold(0u128, |sum, (a, s)| sum.wrapping_add(a.wrapping_mul(*s)));
         product.wrapping_add(flooding.sample(u128::from_le_bytes(*noise)))
     });
-    Ok(Partial { holder: share.holder(), digest, words: words.collect() })
+    Ok(Partial { holder: share.holder(), digest: squashed.digest(), words: words.collect() })
 }
 
 /// Adds up what all key holders sent: four bits of every ciphertext, the first lowest.
 ///
 /// # Errors
-/// [`Error::Input`] unless there is one part of each of `holders`, all of these ciphertexts.
-pub fn combine(squashed: &Squashed, holders: usize, partials: &[Partial]) -> Result<Vec<u8>> {
-    let digest = squashed.digest();
+/// [`Error::Input`] unless there is one part of each of `holders`, or if there are more ciphertexts than
+/// have room; [`Error::Rejected`] if a part is of other ciphertexts; [`Error::Inconsistent`] if what
+/// they add up to is no ciphertext's message (see the module's text): a part, or a body, is wrong.
+pub fn combine(summary: &Summary, holders: usize, partials: &[Partial]) -> Result<Vec<u8>> {
     for holder in 0..holders {
         let count = partials.iter().filter(|partial| partial.holder == holder).count();
         if count != 1 {
@@ -75,21 +71,27 @@ pub fn combine(squashed: &Squashed, holders: usize, partials: &[Partial]) -> Res
     if partials.len() != holders {
         return Err(Error::Input(format!("{} parts of {holders} key holders", partials.len())));
     }
+    let digest = summary.digest();
     for partial in partials {
-        if partial.digest != digest || partial.words.len() != squashed.len() {
+        if partial.digest != digest || partial.words.len() != summary.len() {
             let party = format!("key holder {}", partial.holder);
             return Err(Error::rejected(party, "a part of other ciphertexts"));
         }
     }
-    let value = |at: usize, block: &Vec<u128>| {
-        let body = block.last().copied().unwrap_or(0);
-        let noisy =
-            partials.iter().fold(body, |left, partial| left.wrapping_sub(partial.words[at]));
-        let rounded = noisy.wrapping_add(1 << (SCALE_BITS - 1)) >> SCALE_BITS;
-        // The bit above is padding, and 0 unless a part was wrong.
-        (rounded & 15) as u8
+    let flooding = Flooding::new(holders, summary.len())?;
+    let value = |(at, &body): (usize, &u128)| {
+        let left = partials.iter().fold(body, |left, partial| left.wrapping_sub(partial.words[at]));
+        message(left, flooding).ok_or(Error::Inconsistent { at, of: summary.len() })
     };
-    Ok(squashed.blocks.iter().enumerate().map(|(at, block)| value(at, block)).collect())
+    summary.bodies().iter().enumerate().map(value).collect()
+}
+
+/// The message in `D m + e - sum f_i`, if that can be one.
+fn message(left: u128, flooding: Flooding) -> Option<u8> {
+    let rounded = left.wrapping_add(1 << (SCALE_BITS - 1)) >> SCALE_BITS;
+    let noise = left.wrapping_sub(rounded << SCALE_BITS) as i128;
+    // The bit above the message is padding: 0.
+    (rounded <= 15 && noise.unsigned_abs() <= flooding.largest()).then_some(rounded as u8)
 }
 
 /// Bytes of a partial decryption of so many ciphertexts.
@@ -104,7 +106,7 @@ impl Partial {
     }
 
     /// Digest of the ciphertexts, then a word of 16 bytes for each.
-    pub fn to_bytes(&self) -> Vec<u8> {
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let words = self.words.iter().flat_map(|word| word.to_le_bytes());
         self.digest.into_iter().chain(words).collect()
     }
@@ -113,18 +115,118 @@ impl Partial {
     ///
     /// # Errors
     /// [`Error::Rejected`] if it is not of their number or for other ciphertexts.
-    pub fn from_bytes(bytes: &[u8], holder: usize, squashed: &Squashed) -> Result<Self> {
+    pub fn from_bytes(bytes: &[u8], holder: usize, summary: &Summary) -> Result<Self> {
         let party = || format!("key holder {holder}");
-        if bytes.len() != 32 + squashed.len() * PARTIAL_BYTES {
-            let what = format!("{} bytes for {} ciphertexts", bytes.len(), squashed.len());
+        if bytes.len() as u64 != self::bytes(summary.len()) {
+            let what = format!("{} bytes for {} ciphertexts", bytes.len(), summary.len());
             return Err(Error::rejected(party(), what));
         }
-        let digest = squashed.digest();
+        let digest = summary.digest();
         let (own, words) = bytes.split_at(32);
         if own != digest {
             return Err(Error::rejected(party(), "a part of other ciphertexts"));
         }
         let words = words.as_chunks().0.iter().map(|word| u128::from_le_bytes(*word));
         Ok(Self { holder, digest, words: words.collect() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{keys::Scope, squash::WORDS};
+
+    /// Ciphertexts of these messages under a key of ones, shared among three, and all parts.
+    fn world(messages: &[u8]) -> (Summary, Vec<Vec<u8>>) {
+        let scope = Scope::new([1; 32], 3).unwrap();
+        let word = |seed: u128| (seed + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
+        let mut last = vec![1u128; KeyShare::WORDS];
+        let mut shares = Vec::new();
+        for holder in 0..2 {
+            let words: Vec<u128> =
+                (0..KeyShare::WORDS as u128).map(|i| word(i << 8 | holder)).collect();
+            last.iter_mut().zip(&words).for_each(|(left, word)| *left = left.wrapping_sub(*word));
+            shares.push(
+                KeyShare::new(scope, [2; 32], holder as usize, Zeroizing::new(words)).unwrap(),
+            );
+        }
+        shares.push(KeyShare::new(scope, [2; 32], 2, Zeroizing::new(last)).unwrap());
+        let block = |(at, &message): (usize, &u8)| {
+            let mut block: Vec<u128> =
+                (1..WORDS as u128).map(|i| word(i << 20 | at as u128)).collect();
+            let body = block.iter().fold(0u128, |sum, a| sum.wrapping_add(*a));
+            block.push(body.wrapping_add(u128::from(message) << SCALE_BITS).wrapping_add(12345));
+            block
+        };
+        let squashed = Squashed::new(messages.iter().enumerate().map(block).collect(), None);
+        let parts = shares.iter().map(|share| partial(share, &squashed).unwrap().to_bytes());
+        (squashed.summary(), parts.collect())
+    }
+
+    fn combined(summary: &Summary, parts: &[Vec<u8>]) -> Result<Vec<u8>> {
+        let read = |(holder, bytes): (usize, &Vec<u8>)| Partial::from_bytes(bytes, holder, summary);
+        let parts: Vec<Partial> = parts.iter().enumerate().map(read).collect::<Result<_>>()?;
+        combine(summary, 3, &parts)
+    }
+
+    #[test]
+    fn parts_add_up_to_the_messages() {
+        let messages: Vec<u8> = (0..16).collect();
+        let (summary, parts) = world(&messages);
+        assert_eq!(combined(&summary, &parts).unwrap(), messages);
+    }
+
+    #[test]
+    fn a_garbage_part_is_noticed_by_the_noise_it_leaves() {
+        let (summary, parts) = world(&[3, 15, 0]);
+        let mut garbage = parts.clone();
+        garbage[1][32 + 5..].iter_mut().for_each(|byte| *byte ^= 0x5a);
+        let error = combined(&summary, &garbage).unwrap_err();
+        assert!(matches!(error, Error::Inconsistent { .. }), "{error}");
+        assert!(error.to_string().contains("part"), "{error}");
+        // One bit just above what noise there can be.
+        let mut altered = parts.clone();
+        altered[2][32 + 2 * PARTIAL_BYTES + 14] ^= 4;
+        assert!(matches!(combined(&summary, &altered), Err(Error::Inconsistent { at: 2, of: 3 })));
+    }
+
+    #[test]
+    fn a_sum_with_the_padding_bit_is_refused() {
+        let (summary, parts) = world(&[9]);
+        let mut altered = parts.clone();
+        // Half of the ring more: a multiple of D, so that the noise alone does not tell.
+        altered[0][32 + PARTIAL_BYTES - 1] ^= 0x80;
+        assert!(matches!(combined(&summary, &altered), Err(Error::Inconsistent { at: 0, of: 1 })));
+    }
+
+    #[test]
+    fn garbage_passes_as_seldom_as_stated() {
+        // So many ciphertexts that the noise fills much of D, or nothing could be counted.
+        let flooding = Flooding::new(3, 1000).unwrap();
+        let stated = 2f64.powi(-(SCALE_BITS as i32)) * flooding.largest() as f64;
+        let mut random = crate::testing::Random(1);
+        let mut uniform = || u128::from(random.word()) << 64 | u128::from(random.word());
+        let passed = (0..20_000).filter(|_| message(uniform(), flooding).is_some()).count();
+        let expected = stated * 20_000.0;
+        // 5 standard deviations.
+        assert!((passed as f64 - expected).abs() < 5.0 * expected.sqrt(), "{passed}, {expected}");
+        assert!(stated < 0.5);
+    }
+
+    #[test]
+    fn parts_are_of_every_holder_once_and_of_these_ciphertexts() {
+        let (summary, parts) = world(&[1]);
+        let part = |holder: usize| Partial::from_bytes(&parts[holder], holder, &summary).unwrap();
+        let reason = |parts: &[Partial]| combine(&summary, 3, parts).unwrap_err().to_string();
+        let text = reason(&[part(0), part(2)]);
+        assert!(text.contains("key holder 1 is missing"), "{text}");
+        let text = reason(&[part(0), part(0), part(2)]);
+        assert!(text.contains("key holder 0 is there twice"), "{text}");
+        assert_eq!(combine(&summary, 3, &[part(2), part(0), part(1)]).unwrap(), [1]);
+        let (other, _) = world(&[2]);
+        let text = Partial::from_bytes(&parts[0], 0, &other).err().unwrap().to_string();
+        assert!(text.contains("key holder 0") && text.contains("other ciphertexts"), "{text}");
+        let text = Partial::from_bytes(&parts[0][..47], 0, &summary).err().unwrap().to_string();
+        assert!(text.contains("47 bytes for 1 ciphertexts"), "{text}");
     }
 }

@@ -31,6 +31,23 @@ pub enum Error {
     /// A decryption that is not approved, or not for the first time.
     #[error("decryption refused: {0}")]
     Refused(String),
+    /// What was decrypted cannot be looked up or kept.
+    #[error("memory of decryptions: {0}")]
+    Store(String),
+    /// The parts do not add up to a ciphertext's message: one of them is wrong.
+    #[error(
+        "ciphertext {at} of {of}: the parts of the key holders add up to no message, so at least one \
+         part is wrong (a damaged file, or another key's share); nothing of the result can be believed"
+    )]
+    Inconsistent {
+        /// Index of the first ciphertext that tells.
+        at: usize,
+        /// Number of ciphertexts.
+        of: usize,
+    },
+    /// Who watches said to stop.
+    #[error("the evaluation was stopped")]
+    Stopped,
     /// A share of the key cannot be had from what was stored.
     #[error("key share: {0}")]
     Key(String),

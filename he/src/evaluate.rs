@@ -54,29 +54,52 @@ fn missing(what: &str) -> Error {
     Error::Input(format!("{what} of an upload is not there"))
 }
 
+/// How far an evaluation is: told to whoever watches, who may stop it.
+pub(crate) struct Count<'a> {
+    done: AtomicUsize,
+    total: usize,
+    watch: &'a (dyn Fn(usize, usize) -> bool + Sync),
+}
+
+impl Count<'_> {
+    /// Goes on unless whoever watches says no.
+    fn go(&self) -> Result<()> {
+        let done = self.done.load(Ordering::Relaxed);
+        if (self.watch)(done, self.total) { Ok(()) } else { Err(Error::Stopped) }
+    }
+
+    fn add(&self) {
+        self.done.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
 /// Evaluates a program on uploads and squashes what is opened.
 ///
 /// `uploads` has an entry for every party that enters something; `threads` is how many cores to use
-/// (0: all), and does not change the result.
+/// (0: all), and does not change the result. `watch` is called between any two tasks, squashing
+/// included, from several threads, with the number of tasks that are done and of all; if it returns
+/// `false`, no further task begins.
 ///
 /// # Errors
-/// [`Error::Input`] if an upload is missing, there twice, of other fields or of another session; [`Error::Setup`] if one is
-/// under other keys.
+/// [`Error::Input`] if an upload is missing, there twice, of other fields or of another session;
+/// [`Error::Setup`] if one is under other keys; [`Error::Stopped`].
 pub fn evaluate(
     keys: &EvaluationKeys,
     program: &Program,
     uploads: &[Accepted],
     threads: usize,
+    watch: &(dyn Fn(usize, usize) -> bool + Sync),
 ) -> Result<Squashed> {
-    evaluate_watched(keys, program, uploads, threads, &mut || {})
+    evaluate_marked(keys, program, uploads, threads, watch, &mut || {})
 }
 
 /// The same; `mark` is called after inputs are entered, after all tasks, and after squashing.
-pub(crate) fn evaluate_watched(
+pub(crate) fn evaluate_marked(
     keys: &EvaluationKeys,
     program: &Program,
     uploads: &[Accepted],
     threads: usize,
+    watch: &(dyn Fn(usize, usize) -> bool + Sync),
     mark: &mut dyn FnMut(),
 ) -> Result<Squashed> {
     fix_transform();
@@ -84,7 +107,9 @@ pub(crate) fn evaluate_watched(
         0 => thread::available_parallelism().map_or(1, usize::from),
         threads => threads,
     };
-    let entered = enter(keys, program, uploads, threads)?;
+    let total = uploads.len() + program.tasks.len() + program.released();
+    let count = Count { done: AtomicUsize::new(0), total, watch };
+    let entered = enter(keys, program, uploads, threads, &count)?;
     mark();
     let computer = Computer { keys, program, entered: &entered };
     let tasks = &program.tasks;
@@ -98,7 +123,7 @@ pub(crate) fn evaluate_watched(
         }
     }
     for (at, layer) in layers.iter().enumerate() {
-        side_by_side(threads, layer, |&task: &usize| -> Result<()> {
+        side_by_side(threads, layer, &count, |&task: &usize| -> Result<()> {
             let needs = tasks[task].needs.iter().map(|&need| read(&results[need]));
             let needs: Vec<Arc<Cipher>> = needs.collect::<Result<_>>()?;
             let made = computer.run(&tasks[task].work, &needs)?;
@@ -124,9 +149,12 @@ pub(crate) fn evaluate_watched(
         }
     }
     mark();
-    let squashed = crate::squash::squash(keys, &blocks, threads);
+    let statement = statement(keys.digest, program, uploads);
+    let squashed = crate::squash::squash(keys, &blocks, statement, threads, &count)?;
     mark();
-    squashed
+    // All is done: there is nothing left to stop.
+    watch(total, total);
+    Ok(squashed)
 }
 
 fn read(place: &Mutex<Option<Arc<Cipher>>>) -> Result<Arc<Cipher>> {
@@ -152,6 +180,7 @@ fn layers(tasks: &[Task]) -> Vec<Vec<usize>> {
 pub(crate) fn side_by_side<T: Sync>(
     threads: usize,
     jobs: &[T],
+    count: &Count,
     run: impl Fn(&T) -> Result<()> + Sync,
 ) -> Result<()> {
     let next = AtomicUsize::new(0);
@@ -159,7 +188,9 @@ pub(crate) fn side_by_side<T: Sync>(
         let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
         let pool = pool.map_err(|error| Error::Setup(format!("no thread: {error}")))?;
         while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
+            count.go()?;
             pool.install(|| run(job))?;
+            count.add();
         }
         Ok(())
     };
@@ -178,6 +209,7 @@ fn enter(
     program: &Program,
     uploads: &[Accepted],
     threads: usize,
+    count: &Count,
 ) -> Result<Vec<Option<Entered>>> {
     for (at, upload) in uploads.iter().enumerate() {
         let site = upload.site;
@@ -203,6 +235,7 @@ fn enter(
         let upload = uploads.iter().find(|upload| upload.site == site);
         let upload =
             upload.ok_or_else(|| Error::Input(format!("site {site} has not sent its part")))?;
+        count.go()?;
         let mode = IntegerCompactCiphertextListExpansionMode::CastAndUnpackIfNecessary(keys.cast());
         // One lookup per block, each in itself on one thread: the number of threads changes nothing.
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
@@ -211,6 +244,7 @@ fn enter(
         let rows =
             rows.map_err(|error| Error::rejected(format!("site {site}"), error.to_string()))?;
         entered.push(Some(Entered { rows }));
+        count.add();
     }
     Ok(entered)
 }

@@ -101,6 +101,11 @@ impl Flooding {
         self.blocks
     }
 
+    /// Most of what is left of a ciphertext beside its message, in absolute value: `B + n F`.
+    pub(crate) fn largest(self) -> u128 {
+        (self.holders as u128) * (1 << self.bits) + (1 << SQUASHED_NOISE_BITS)
+    }
+
     /// A summand from uniformly random bits.
     pub(crate) fn sample(self, random: u128) -> u128 {
         (random >> (127 - self.bits)).wrapping_sub(1 << self.bits)

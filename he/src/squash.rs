@@ -1,35 +1,44 @@
 //! Noise squashing: from blocks in Z_2^64 to ciphertexts in Z_2^128 with so little noise that flooding
 //! drowns it.
 
-use std::sync::Mutex;
+use std::{fmt, sync::Mutex};
 
+use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use tfhe::{integer::RadixCiphertext, shortint::Ciphertext};
 
-use crate::{Error, EvaluationKeys, KeyShare, Result, evaluate::side_by_side};
+use crate::{
+    Error, EvaluationKeys, KeyShare, Result,
+    evaluate::{Count, side_by_side},
+    summary::Summary,
+};
 
 /// Words of one squashed ciphertext: a mask of 4096 and a body.
 pub(crate) const WORDS: usize = KeyShare::WORDS + 1;
 /// Bytes of one squashed ciphertext.
 pub const SQUASHED_BYTES: usize = WORDS * 16;
 /// Most squashed ciphertexts of one plan; see [`crate::flooding`] for what a plan's noise allows.
-const MOST: usize = 1 << 14;
+pub(crate) const MOST: usize = 1 << 14;
 
-/// Squashed ciphertexts, four bits each: what key holders decrypt.
-#[derive(Clone, PartialEq, Eq)]
+/// Squashed ciphertexts, four bits each: what key holders decrypt. Two are equal if the words are.
+#[derive(Clone)]
 pub struct Squashed {
     pub(crate) blocks: Vec<Vec<u128>>,
+    /// What they were evaluated from, if that happened in this process.
+    statement: Option<[u8; 32]>,
 }
 
 pub(crate) fn squash(
     keys: &EvaluationKeys,
     blocks: &[Ciphertext],
+    statement: [u8; 32],
     threads: usize,
+    count: &Count,
 ) -> Result<Squashed> {
     let pairs: Vec<(usize, RadixCiphertext)> =
         blocks.chunks(2).map(|pair| RadixCiphertext::from(pair.to_vec())).enumerate().collect();
     let done: Vec<Mutex<Option<Vec<u128>>>> = pairs.iter().map(|_| Mutex::default()).collect();
-    side_by_side(threads, &pairs, |(at, pair)| {
+    side_by_side(threads, &pairs, count, |(at, pair)| {
         let squashed = keys.squash.squash_radix_ciphertext_noise(&keys.key, pair);
         let squashed = squashed.map_err(|error| Error::Setup(error.to_string()))?;
         let block = squashed.packed_blocks().first();
@@ -43,7 +52,7 @@ pub(crate) fn squash(
     let blocks: Option<Vec<Vec<u128>>> = blocks.collect();
     blocks
         .filter(|blocks| blocks.iter().all(|block| block.len() == WORDS))
-        .map(|blocks| Squashed { blocks })
+        .map(|blocks| Squashed::new(blocks, Some(statement)))
         .ok_or_else(|| Error::Setup("squashing gave a ciphertext of another size".into()))
 }
 
@@ -52,7 +61,29 @@ pub(crate) fn bytes(count: usize) -> u64 {
     8 + (count * SQUASHED_BYTES) as u64
 }
 
+/// SHA-256 of every ciphertext.
+pub(crate) fn block_digests(squashed: &Squashed) -> Vec<[u8; 32]> {
+    squashed.blocks.par_iter().map(|block| hash(block).finalize().into()).collect()
+}
+
+fn hash(words: &[u128]) -> Sha256 {
+    let mut hash = Sha256::new();
+    for word in words {
+        hash.update(word.to_le_bytes());
+    }
+    hash
+}
+
 impl Squashed {
+    pub(crate) fn new(blocks: Vec<Vec<u128>>, statement: Option<[u8; 32]>) -> Self {
+        Self { blocks, statement }
+    }
+
+    /// What this process evaluated them from (see [`crate::statement`]); none if they were received.
+    pub fn statement(&self) -> Option<[u8; 32]> {
+        self.statement
+    }
+
     /// Number of ciphertexts.
     pub fn len(&self) -> usize {
         self.blocks.len()
@@ -63,9 +94,21 @@ impl Squashed {
         self.blocks.is_empty()
     }
 
-    /// SHA-256 over number and words of all ciphertexts, in order.
+    /// What the receiver needs of them.
+    pub fn summary(&self) -> Summary {
+        let masks = self.blocks.par_iter().map(|block| {
+            let mask = block.split_last().map_or(&[][..], |(_, mask)| mask);
+            hash(mask).finalize()
+        });
+        let mut all = Sha256::new();
+        masks.collect::<Vec<_>>().iter().for_each(|mask| all.update(mask));
+        let body = |block: &Vec<u128>| block.last().copied().unwrap_or(0);
+        Summary::new(all.finalize().into(), self.blocks.iter().map(body).collect())
+    }
+
+    /// Digest over number, masks and bodies of all ciphertexts, in order: [`Summary::digest`].
     pub fn digest(&self) -> [u8; 32] {
-        Sha256::digest(self.to_bytes()).into()
+        self.summary().digest()
     }
 
     /// Their number, then all words, little endian: 8 bytes and [`SQUASHED_BYTES`] each.
@@ -91,6 +134,20 @@ impl Squashed {
         }
         let words = bytes[8..].as_chunks().0.iter().map(|word| u128::from_le_bytes(*word));
         let words: Vec<u128> = words.collect();
-        Ok(Self { blocks: words.chunks_exact(WORDS).map(<[u128]>::to_vec).collect() })
+        Ok(Self::new(words.chunks_exact(WORDS).map(<[u128]>::to_vec).collect(), None))
+    }
+}
+
+impl PartialEq for Squashed {
+    fn eq(&self, other: &Self) -> bool {
+        self.blocks == other.blocks
+    }
+}
+
+impl Eq for Squashed {}
+
+impl fmt::Debug for Squashed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Squashed({} ciphertexts)", self.len())
     }
 }

@@ -8,11 +8,14 @@ use std::{
 };
 
 use tacit_he::{
-    Calibration, Guard, Program, Squashed, Verify, accept, bill, combine, encrypt, evaluate,
-    fields, partial, statement,
+    Calibration, Decryption, Error, Forgetful, Guard, Program, Squashed, Verify, accept, bill,
+    combine, encrypt, evaluate, fields,
     testing::{self, World},
 };
 use tacit_mpc::{Bit, Builder, Circuit, Column, Num, clear};
+
+/// Nobody stops an evaluation.
+const ON: &(dyn Fn(usize, usize) -> bool + Sync) = &|_, _| true;
 
 /// The world, for one test at a time: each uses all cores and much memory.
 fn world() -> MutexGuard<'static, World> {
@@ -78,7 +81,7 @@ fn evaluated(world: &World, circuit: &Circuit) -> (Vec<tacit_he::Accepted>, Prog
     let program = Program::new(circuit, &fields).unwrap();
     let inputs = columns(&[vec![30], vec![4], vec![3]]);
     let uploads = world.uploads(&World::session(circuit.digest()), &fields, &inputs);
-    let squashed = evaluate(&world.evaluation, &program, &uploads, 1).unwrap();
+    let squashed = evaluate(&world.evaluation, &program, &uploads, 1, ON).unwrap();
     (uploads, program, squashed)
 }
 
@@ -87,7 +90,7 @@ fn an_evaluation_on_other_threads_is_equal_to_the_bit() {
     let world = world();
     let (uploads, program, squashed) = evaluated(&world, &count(1, 8));
     for threads in [2, 3] {
-        let again = evaluate(&world.evaluation, &program, &uploads, threads).unwrap();
+        let again = evaluate(&world.evaluation, &program, &uploads, threads, ON).unwrap();
         assert!(again == squashed, "{threads} threads");
     }
 }
@@ -105,42 +108,64 @@ fn an_evaluator_that_returns_something_else_is_refused() {
     b.reveal(x, 3, "input");
     let leak = b.finish();
     let leak = Program::new(&leak, &fields(&leak, 4, |_, _| 8).unwrap()).unwrap();
-    let leaked = evaluate(&world.evaluation, &leak, &uploads, 0).unwrap();
+    let leaked = evaluate(&world.evaluation, &leak, &uploads, 0, ON).unwrap();
     // As many ciphertexts as are due, the input first.
     let mut forged = squashed.to_bytes();
     let (input, due) = (leaked.to_bytes(), forged.len());
     forged[8..input.len().min(due)].copy_from_slice(&input[8..input.len().min(due)]);
     let forged = Squashed::from_bytes(&forged, squashed.len(), "evaluator").unwrap();
-    let plan = circuit.digest();
-    let statement = statement(world.public.digest(), &program, &uploads);
-    let mut guard = Guard::new(world.public.scope(), world.public.digest());
-    guard.approve(plan, &program, statement).unwrap();
-    let refused = guard.permit(plan, statement, &forged, Verify::Reevaluate, Some(&squashed));
+    let asked = world.asked(&program, &uploads, &squashed);
+    let guard = Guard::new(Forgetful::default());
+    let decrypt = |asked: &Decryption| guard.decrypt(&world.shares[0], asked);
+    // It claims the forged result; the holder has its own.
+    let refused = decrypt(&Decryption { claimed: forged.digest(), ..asked });
     assert!(refused.unwrap_err().to_string().contains("not the plan's result"));
-    let permit = guard.permit(plan, statement, &squashed, Verify::Reevaluate, Some(&squashed));
-    // A permit is for these ciphertexts, not for others.
-    let refused = partial(&world.shares[0], permit.unwrap(), &forged);
-    assert!(refused.err().unwrap().to_string().contains("not the ones"));
+    let refused = decrypt(&Decryption { squashed: &forged, claimed: forged.digest(), ..asked });
+    assert!(refused.unwrap_err().to_string().contains("not evaluated again"));
+    // The leak was evaluated here, but from another circuit.
+    let refused = decrypt(&Decryption { squashed: &leaked, claimed: leaked.digest(), ..asked });
+    assert!(matches!(refused, Err(Error::Refused(_))));
+    assert!(decrypt(&asked).is_ok());
+    // Who trusts the evaluator decrypts what it received, once.
+    let trusting =
+        Decryption { squashed: &forged, claimed: forged.digest(), verify: Verify::Trust, ..asked };
+    assert!(guard.decrypt(&world.shares[0], &trusting).is_err());
+    assert!(Guard::new(Forgetful::default()).decrypt(&world.shares[0], &trusting).is_ok());
 }
 
 #[test]
 fn parts_without_one_share_say_nothing() {
     let world = world();
-    let circuit = count(1, 8);
-    let (uploads, program, squashed) = evaluated(&world, &circuit);
-    let plan = circuit.digest();
-    let statement = statement(world.public.digest(), &program, &uploads);
-    let part = |holder: usize| {
-        let mut guard = Guard::new(world.public.scope(), world.public.digest());
-        guard.approve(plan, &program, statement).unwrap();
-        let permit = guard.permit(plan, statement, &squashed, Verify::Trust, None).unwrap();
-        partial(&world.shares[holder], permit, &squashed).unwrap()
-    };
-    let error = combine(&squashed, 3, &[part(0), part(2)]).unwrap_err().to_string();
+    let (uploads, program, squashed) = evaluated(&world, &count(1, 8));
+    let summary = squashed.summary();
+    let mut parts = world.parts(&world.asked(&program, &uploads, &squashed));
+    assert!(combine(&summary, 3, &parts).is_ok());
+    parts.remove(1);
+    let error = combine(&summary, 3, &parts).unwrap_err().to_string();
     assert!(error.contains("key holder 1 is missing"), "{error}");
-    let error = combine(&squashed, 3, &[part(0), part(0), part(2)]).unwrap_err().to_string();
-    assert!(error.contains("key holder 0 is there twice"), "{error}");
-    assert!(combine(&squashed, 3, &[part(2), part(0), part(1)]).is_ok());
+}
+
+#[test]
+fn an_evaluation_tells_how_far_it_is_and_can_be_stopped() {
+    let world = world();
+    let circuit = count(1, 8);
+    let (uploads, program, _) = evaluated(&world, &circuit);
+    let seen = Mutex::new(Vec::new());
+    let watch = |done, total| {
+        seen.lock().unwrap().push((done, total));
+        true
+    };
+    evaluate(&world.evaluation, &program, &uploads, 1, &watch).unwrap();
+    let seen = seen.into_inner().unwrap();
+    assert!(seen.windows(2).all(|pair| pair[0].0 < pair[1].0 && pair[0].1 == pair[1].1));
+    assert!(seen[0].0 == 0 && seen.last().is_some_and(|(done, total)| done == total));
+    // Before anything, in the middle, and during squashing.
+    let total = seen[0].1;
+    for stop in [0, 2, total - 1] {
+        let watch = |done, _| done < stop;
+        let stopped = evaluate(&world.evaluation, &program, &uploads, 2, &watch);
+        assert!(matches!(stopped, Err(Error::Stopped)), "at {stop} of {total}");
+    }
 }
 
 #[test]
@@ -231,16 +256,16 @@ fn an_upload_that_is_missing_or_there_twice_is_named() {
     let session = World::session(circuit.digest());
     let mut uploads = world.uploads(&session, &fields, &inputs);
     let last = uploads.pop().unwrap();
-    let text = evaluate(&world.evaluation, &program, &uploads, 0).err().unwrap().to_string();
+    let text = evaluate(&world.evaluation, &program, &uploads, 0, ON).err().unwrap().to_string();
     assert!(text.contains("site 2 has not sent"), "{text}");
     let other = World::session([9; 32]);
     let mut mixed = world.uploads(&other, &fields, &inputs);
     mixed.splice(0..2, world.uploads(&session, &fields, &inputs).into_iter().take(2));
-    let text = evaluate(&world.evaluation, &program, &mixed, 0).err().unwrap().to_string();
+    let text = evaluate(&world.evaluation, &program, &mixed, 0, ON).err().unwrap().to_string();
     assert!(text.contains("site 2 is of another session"), "{text}");
     uploads.push(last);
     uploads.extend(world.uploads(&session, &fields, &inputs).pop());
-    let text = evaluate(&world.evaluation, &program, &uploads, 0).err().unwrap().to_string();
+    let text = evaluate(&world.evaluation, &program, &uploads, 0, ON).err().unwrap().to_string();
     assert!(text.contains("second upload"), "{text}");
 }
 
@@ -252,8 +277,8 @@ fn the_noise_of_squashed_ciphertexts_is_what_the_bound_reckons_with() {
     let program = Program::new(&circuit, &fields).unwrap();
     let inputs = columns(&[vec![30, 1, 200, 9], vec![4, 2, 100, 1], vec![3, 0, 255, 1]]);
     let uploads = world.uploads(&World::session(circuit.digest()), &fields, &inputs);
-    let squashed = evaluate(&world.evaluation, &program, &uploads, 0).unwrap();
-    let blocks = world.decrypt(circuit.digest(), &program, &uploads, &squashed);
+    let squashed = evaluate(&world.evaluation, &program, &uploads, 0, ON).unwrap();
+    let blocks = world.decrypt(&program, &uploads, &squashed);
     let noise = world.noise(&squashed, &blocks);
     let square: f64 = noise.iter().map(|&e| (e as f64).powi(2)).sum();
     let deviation = (square / noise.len() as f64).sqrt().log2();

@@ -17,7 +17,7 @@ use std::fmt;
 pub use dealer::{Dealer, Dealt};
 pub use public::{EncryptionKeys, EvaluationKeys, PublicKeys};
 pub use share::KeyShare;
-pub use vault::{open, seal};
+pub use vault::{SEALED_BYTES, ephemeral, open, seal};
 
 use crate::{Error, Result};
 

@@ -2,15 +2,15 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use ed25519_dalek::SigningKey;
 use tacit_mpc::{Circuit, Column};
 
 use crate::{
-    Accepted, EncryptionKeys, EvaluationKeys, Field, Guard, KeyShare, Program, PublicKeys, Session,
-    Squashed, Verify, accept, combine, encrypt, evaluate, fields,
+    Accepted, Decryption, EncryptionKeys, EvaluationKeys, Field, Forgetful, Guard, KeyShare,
+    Partial, Program, PublicKeys, Session, Squashed, Verify, accept, combine, encrypt, evaluate,
+    fields,
     flooding::SCALE_BITS,
     keys::{Dealer, KeySource, Origin, Scope, open, seal},
-    partial, statement,
+    plan_digest, statement,
 };
 
 /// All keys of a study in one place.
@@ -29,8 +29,9 @@ pub struct World {
 const STUDY: [u8; 32] = [0x5a; 32];
 const HOLDERS: usize = 3;
 
-fn site(holder: usize) -> SigningKey {
-    SigningKey::from_bytes(&[holder as u8 + 1; 32])
+/// What the dealer and a key holder of the tests agree on.
+fn secret(holder: usize) -> [u8; 32] {
+    [holder as u8 + 1; 32]
 }
 
 impl World {
@@ -40,7 +41,7 @@ impl World {
     /// If they cannot be made.
     pub fn load(folder: &Path) -> Self {
         let scope = Scope::new(STUDY, HOLDERS).unwrap();
-        let folder = folder.join("tacit-he-keys-1");
+        let folder = folder.join("tacit-he-keys-2");
         let (public, shares) = read(&folder, scope).unwrap_or_else(|| {
             let mut dealt = Dealer.deal(scope).unwrap();
             let shares: Vec<KeyShare> = (0..HOLDERS).map(|i| dealt.share(i).unwrap()).collect();
@@ -90,40 +91,54 @@ impl World {
         let program = Program::new(circuit, &fields).unwrap();
         let plan = circuit.digest();
         let uploads = self.uploads(&Self::session(plan), &fields, inputs);
-        let squashed = evaluate(&self.evaluation, &program, &uploads, 0).unwrap();
+        let squashed = evaluate(&self.evaluation, &program, &uploads, 0, &|_, _| true).unwrap();
         assert_eq!(squashed.len(), program.released());
-        let blocks = self.decrypt(plan, &program, &uploads, &squashed);
+        let blocks = self.decrypt(&program, &uploads, &squashed);
         for noise in self.noise(&squashed, &blocks) {
             assert!(noise.unsigned_abs() < 1 << crate::flooding::SQUASHED_NOISE_BITS);
         }
         program.decode(&blocks).unwrap()
     }
 
-    /// Every holder's part, and their combination.
+    /// What a holder of the test study is asked when `squashed` is the result of its own evaluation.
+    pub fn asked<'a>(
+        &self,
+        program: &Program,
+        uploads: &[Accepted],
+        squashed: &'a Squashed,
+    ) -> Decryption<'a> {
+        let statement = statement(self.public.digest(), program, uploads);
+        Decryption {
+            plan: plan_digest(&program.circuit(), &Self::session([0; 32]).session),
+            released: program.released(),
+            approved: statement,
+            statement,
+            claimed: squashed.digest(),
+            squashed,
+            verify: Verify::Reevaluate,
+        }
+    }
+
+    /// Every holder's part of what it is asked for the first time.
     ///
     /// # Panics
     /// If a holder refuses.
-    pub fn decrypt(
-        &self,
-        plan: [u8; 32],
-        program: &Program,
-        uploads: &[Accepted],
-        squashed: &Squashed,
-    ) -> Vec<u8> {
-        let keys = self.public.digest();
-        let statement = statement(keys, program, uploads);
-        let parts: Vec<crate::Partial> = self
-            .shares
-            .iter()
-            .map(|share| {
-                let mut guard = Guard::new(share.scope(), keys);
-                guard.approve(plan, program, statement).unwrap();
-                let permit = guard.permit(plan, statement, squashed, Verify::Trust, None).unwrap();
-                let part = partial(share, permit, squashed).unwrap();
-                crate::Partial::from_bytes(&part.to_bytes(), share.holder(), squashed).unwrap()
-            })
-            .collect();
-        combine(squashed, HOLDERS, &parts).unwrap()
+    pub fn parts(&self, asked: &Decryption) -> Vec<Partial> {
+        let summary = asked.squashed.summary();
+        let part = |share: &KeyShare| {
+            let part = Guard::new(Forgetful::default()).decrypt(share, asked).unwrap();
+            Partial::from_bytes(&part, share.holder(), &summary).unwrap()
+        };
+        self.shares.iter().map(part).collect()
+    }
+
+    /// What all holders together decrypt.
+    ///
+    /// # Panics
+    /// If a holder refuses.
+    pub fn decrypt(&self, program: &Program, uploads: &[Accepted], squashed: &Squashed) -> Vec<u8> {
+        let parts = self.parts(&self.asked(program, uploads, squashed));
+        combine(&squashed.summary(), HOLDERS, &parts).unwrap()
     }
 
     /// The noise of squashed ciphertexts, without flooding: `b - <a, s> - D m`.
@@ -148,7 +163,7 @@ fn read(folder: &Path, scope: Scope) -> Option<(PublicKeys, Vec<KeyShare>)> {
     let public = PublicKeys::from_parts(scope, Origin::Dealer, digest, &parts).ok()?;
     let share = |holder| {
         let sealed = fs::read(folder.join(format!("share-{holder}"))).ok()?;
-        open(&sealed, &site(holder), scope, digest, holder).ok()
+        open(&sealed, &secret(holder), scope, digest, holder).ok()
     };
     let shares: Option<Vec<KeyShare>> = (0..scope.holders).map(share).collect();
     Some((public, shares?))
@@ -160,7 +175,7 @@ fn write(folder: &Path, public: &PublicKeys, shares: &[KeyShare]) {
         fs::write(folder.join(format!("public-{i}")), part).unwrap();
     }
     for share in shares {
-        let sealed = seal(share, &site(share.holder())).unwrap();
+        let sealed = seal(share, [0; 32], &secret(share.holder())).unwrap();
         fs::write(folder.join(format!("share-{}", share.holder())), sealed).unwrap();
     }
     fs::write(folder.join("digest"), public.digest()).unwrap();
