@@ -12,6 +12,7 @@
 use std::{fmt, fs, io::Read, path::Path, str::FromStr};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use curve25519_dalek::MontgomeryPoint;
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
@@ -64,6 +65,11 @@ impl KeyPair {
     /// that a signature for one purpose never serves another.
     pub fn sign(&self, message: &[u8]) -> [u8; 64] {
         self.signing.sign(message).to_bytes()
+    }
+
+    /// The secret scalar before clamping, for X25519.
+    pub(crate) fn to_scalar_bytes(&self) -> [u8; 32] {
+        self.signing.to_scalar_bytes()
     }
 
     /// Writes the key to a new file of mode 0600, synced to disk. `force` replaces a file that is
@@ -172,6 +178,11 @@ impl PublicKey {
     /// Its 32 bytes.
     pub fn as_bytes(&self) -> &[u8; 32] {
         self.0.as_bytes()
+    }
+
+    /// The same point in the coordinates of X25519.
+    pub(crate) fn to_montgomery(self) -> MontgomeryPoint {
+        self.0.to_montgomery()
     }
 
     /// Whether `signature` is this key's over `message` (strict verification: one signature per

@@ -7,6 +7,7 @@
 //!   [`SessionParties`] who is on the link of one query.
 //! - [`Receipts`] is a site's append-only record of what it took part in.
 
+mod agree;
 mod check;
 mod document;
 mod error;
