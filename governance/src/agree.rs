@@ -131,8 +131,8 @@ mod tests {
         assert_eq!(key.public().to_montgomery().to_bytes(), public);
         // There, the secret is given as it is after clamping.
         let mut scalar = key.to_scalar_bytes();
-        scalar[0] &= 248;
-        scalar[31] = scalar[31] & 127 | 64;
+        scalar[0] &= 0xf8;
+        scalar[31] = scalar[31] & 0x7f | 0x40;
         let secret = hex("8052030376d47112be7f73ed7a019293dd12ad910b654455798b4667d73de166");
         assert_eq!(scalar, secret);
     }

@@ -95,6 +95,14 @@ pub enum Error {
         /// What is wrong.
         what: String,
     },
+    /// A set of keys that cannot be used.
+    #[error("keys {}: {fault}", path.display())]
+    KeySet {
+        /// Their folder.
+        path: PathBuf,
+        /// What is wrong and what to do.
+        fault: Box<crate::KeySetFault>,
+    },
     /// Disclosure rules or a dictionary that contradict themselves.
     #[error(transparent)]
     Plan(#[from] tacit_plan::Error),

@@ -3,6 +3,7 @@
 //! - A [`Study`] is a TOML document that every site signs ([`sign`], [`verify_all`]): parties with
 //!   their pinned keys, tables, rules of release, engines, validity.
 //! - [`KeyPair`] and [`PublicKey`] say who a party is.
+//! - [`KeySet`] is what a study's dealer made for `fhe`, on disk.
 //! - [`session`] holds the messages that parties exchange outside the circuit, and
 //!   [`SessionParties`] who is on the link of one query.
 //! - [`Receipts`] is a site's append-only record of what it took part in.
@@ -13,6 +14,8 @@ mod document;
 mod error;
 mod files;
 pub mod keys;
+pub mod keyset;
+mod keyset_draft;
 mod meeting;
 pub mod phases;
 pub mod receipts;
@@ -30,6 +33,8 @@ pub use document::{
 pub use error::{Error, Result};
 pub use jiff::Timestamp;
 pub use keys::{KeyPair, PublicKey};
+pub use keyset::{KEY_SET_VERSION, KeySet, KeySetFault, Listed};
+pub use keyset_draft::Draft;
 pub use meeting::mixed_epoch;
 pub use receipts::Receipts;
 pub use record::{Entry, Outcome, Record};

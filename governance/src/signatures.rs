@@ -134,14 +134,14 @@ fn state(study: &Study, path: &Path, site: &str) -> Result<SignatureState> {
         Err(error) => return Err(error),
     };
     let key = study.party(site)?.key;
-    let Some(parsed) = Parsed::read(&bytes) else {
+    let Some(parsed) = Parsed::read(&bytes, &NAMES) else {
         return Ok(SignatureState::Damaged);
     };
     if key.verifies(&signed_bytes(site, study.bytes()), &parsed.signature) {
         return Ok(SignatureState::Valid);
     }
-    Ok(if parsed.study != study.digest() {
-        SignatureState::Altered { signed: parsed.study }
+    Ok(if parsed.digest != study.digest() {
+        SignatureState::Altered { signed: parsed.digest }
     } else if parsed.key != key.to_string() {
         SignatureState::OtherKey
     } else {
@@ -153,24 +153,37 @@ fn signed_bytes(site: &str, study: &[u8]) -> Vec<u8> {
     [DOMAIN, site.as_bytes(), b"\0", study].concat()
 }
 
-struct Parsed {
-    key: String,
-    study: Digest,
-    signature: [u8; 64],
+/// The words of a signature file.
+pub(crate) struct Names {
+    /// Its first line.
+    pub header: &'static str,
+    /// Before the name of who signs.
+    pub signer: &'static str,
+    /// Before the digest of what is signed.
+    pub subject: &'static str,
+}
+
+const NAMES: Names = Names { header: HEADER, signer: "site", subject: "study" };
+
+/// What a signature file says; nothing is checked.
+pub(crate) struct Parsed {
+    pub key: String,
+    pub digest: Digest,
+    pub signature: [u8; 64],
 }
 
 impl Parsed {
-    fn read(bytes: &[u8]) -> Option<Self> {
+    pub fn read(bytes: &[u8], names: &Names) -> Option<Self> {
         let text = std::str::from_utf8(bytes).ok()?;
         let mut lines = text.lines();
-        if lines.next()? != HEADER {
+        if lines.next()? != names.header {
             return None;
         }
         let mut field = |name: &str| lines.next()?.strip_prefix(name)?.strip_prefix(": ");
-        field("site")?;
+        field(names.signer)?;
         let key = field("key")?.to_owned();
-        let study = field("study")?.parse().ok()?;
+        let digest = field(names.subject)?.parse().ok()?;
         let signature = STANDARD.decode(field("signature")?).ok()?;
-        Some(Self { key, study, signature: signature.try_into().ok()? })
+        Some(Self { key, digest, signature: signature.try_into().ok()? })
     }
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::{
     Error, Result,
-    document::{Document, Transport},
+    document::{Document, Transport, Verify},
 };
 
 impl Document {
@@ -77,6 +77,26 @@ impl Document {
             field(out, "compute", &terms.compute)?;
             out.push_str("# The dealer must not work together with a site.\n");
             field(out, "triples", &terms.triples)?;
+        }
+        if let Some(terms) = &self.engines.fhe {
+            gap(out);
+            out.push_str(
+                "# Sites encrypt, one evaluates, all key holders together decrypt; none need be there\n\
+                 # at the same time. The dealer makes the keys (`tacit study keys`) and is trusted to\n\
+                 # forget them.\n[engines.fhe]\n",
+            );
+            field(out, "holders", &terms.holders)?;
+            field(out, "evaluator", &terms.evaluator)?;
+            field(out, "keys", &terms.keys)?;
+            out.push_str(match terms.verify {
+                Verify::Reevaluate => "# Key holders evaluate again before they decrypt.\n",
+                Verify::Trust => "# Key holders BELIEVE the evaluator.\n",
+            });
+            field(out, "verify", &terms.verify)?;
+            if let Some(days) = terms.wait_days {
+                out.push_str("# So long may a question wait for absent parties.\n");
+                field(out, "wait_days", &days)?;
+            }
         }
         if let Some(terms) = &self.engines.clear {
             gap(out);

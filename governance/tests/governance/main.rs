@@ -1,6 +1,7 @@
 //! Keys, studies, signatures, messages and receipts: what is refused, and with which message.
 
 mod keys;
+mod keyset;
 mod receipts;
 mod session;
 mod signatures;
@@ -66,6 +67,13 @@ columns = [
 ]
 "#;
     text
+}
+
+/// The same study, where south and west also hold keys and north evaluates.
+fn homomorphic() -> String {
+    let terms = "\n[engines.fhe]\nholders = [\"south\", \"west\"]\nevaluator = \"north\"\n\
+                 keys = \"dealer\"\n\n[[party]]";
+    text().replacen("\n[[party]]", terms, 1)
 }
 
 fn study() -> Study {

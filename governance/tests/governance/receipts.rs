@@ -178,6 +178,45 @@ fn a_session_that_is_used_again_is_another_query() {
 }
 
 #[test]
+fn later_phases_of_a_query_are_no_queries_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("receipts.jsonl");
+    let phase = |session, phase: &str, outcome| Record {
+        phase: Some(phase.to_owned()),
+        ..record(session, "2026-06-01T10:00:00Z", outcome)
+    };
+    let failed = || Outcome::Failed { reason: "too little memory".into() };
+    let mut receipts = Receipts::open(&path).unwrap();
+    for record in [
+        phase(1, "enter", Outcome::Released),
+        phase(1, "evaluate", failed()),
+        phase(1, "evaluate", Outcome::Released),
+        phase(1, "decrypt", Outcome::Refused { reason: "another result".into() }),
+        phase(1, "decrypt", Outcome::Released),
+        // A key holder that was asked to decrypt what it did not enter for.
+        phase(2, "decrypt", Outcome::Released),
+        phase(3, "enter", failed()),
+        phase(4, "enter", Outcome::Refused { reason: "quota".into() }),
+    ] {
+        receipts.append(&record).unwrap();
+    }
+    let count = |receipts: &Receipts| {
+        let now = "2026-06-01T11:00:00Z".parse().unwrap();
+        receipts.queries_on(Digest([0; 32]), "analyst", now)
+    };
+    assert_eq!(count(&receipts), 2, "sessions 1 and 3");
+    drop(receipts);
+    assert_eq!(count(&Receipts::open(&path).unwrap()), 2);
+    let mut phases = Vec::new();
+    receipts::read(&path, &mut |entry| {
+        phases.extend(entry.record.phase);
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!(phases.len(), 8);
+}
+
+#[test]
 fn days_of_a_clock_that_ran_ahead_do_not_hide_the_present_one() {
     let folder = tempfile::tempdir().unwrap();
     let mut receipts = Receipts::open(&folder.path().join("receipts.jsonl")).unwrap();

@@ -1,7 +1,9 @@
 use proptest::prelude::*;
-use tacit_governance::{Document, Role, SessionParties, Study, Timestamp, Transport};
+use tacit_governance::{
+    Document, FheTerms, Role, SessionParties, Study, Timestamp, Transport, Verify,
+};
 
-use crate::{document, key, study, text};
+use crate::{document, homomorphic, key, study, text};
 
 fn refusal(change: impl FnOnce(String) -> String) -> String {
     match Study::parse(change(text()).as_bytes()) {
@@ -140,6 +142,83 @@ fn engines_fit_their_compute_parties() {
     assert!(compute(["north", "dealer", "west"]).contains("only sites compute"));
     let message = refused(|document| document.engines = tacit_governance::Engines::default());
     assert!(message.contains("none is allowed"), "{message}");
+}
+
+fn fhe_refused(change: impl FnOnce(&mut FheTerms)) -> String {
+    let mut changed = Study::parse(homomorphic().as_bytes()).unwrap().document().clone();
+    change(changed.engines.fhe.as_mut().unwrap());
+    refusal(|_| changed.to_toml().unwrap())
+}
+
+#[test]
+fn the_terms_of_fhe_are_written_and_read_with_their_defaults() {
+    let study = Study::parse(homomorphic().as_bytes()).unwrap();
+    let terms = study.engines().fhe.clone().unwrap();
+    assert_eq!((terms.verify, terms.wait_days()), (Verify::Reevaluate, 30));
+    assert_eq!(study.engines().names(), ["rep3", "additive", "fhe"]);
+    assert_eq!(study.engines().compute("fhe").unwrap(), ["north"]);
+    for (verify, wait_days) in [(Verify::Reevaluate, None), (Verify::Trust, Some(7))] {
+        let mut document = study.document().clone();
+        document.engines.fhe = Some(FheTerms { verify, wait_days, ..terms.clone() });
+        let written = document.to_toml().unwrap();
+        let read = Study::parse(written.as_bytes()).unwrap();
+        assert_eq!(*read.document(), document, "{written}");
+        document.engines.rep3 = None;
+        document.engines.additive = None;
+        let alone = document.to_toml().unwrap();
+        assert_eq!(*Study::parse(alone.as_bytes()).unwrap().document(), document, "{alone}");
+    }
+}
+
+#[test]
+fn the_terms_of_fhe_name_sites_a_dealer_and_a_time() {
+    assert_eq!(fhe_refused(|_| {}), "fine");
+    let holders = |names: &[&str]| {
+        let names = names.iter().map(|name| (*name).to_owned()).collect();
+        fhe_refused(|terms| terms.holders = names)
+    };
+    let unknown = holders(&["suoth", "west"]);
+    assert!(unknown.contains("key holder \"suoth\" is no party"), "{unknown}");
+    assert!(unknown.contains("did you mean \"south\""), "{unknown}");
+    let one = holders(&["south"]);
+    assert!(one.contains("1 key holders") && one.contains("at least 2"), "{one}");
+    assert!(holders(&[]).contains("0 key holders"));
+    assert!(holders(&["south", "west", "south"]).contains("named twice"));
+    for (name, role) in [("analyst", "analyst"), ("dealer", "dealer")] {
+        let other = holders(&["south", name]);
+        assert!(other.contains(&format!("has the role {role}; only sites hold keys")), "{other}");
+    }
+    let unknown = fhe_refused(|terms| terms.evaluator = "nroth".into());
+    assert!(unknown.contains("engines.fhe") && unknown.contains("\"north\""), "{unknown}");
+    let dealer = fhe_refused(|terms| terms.evaluator = "dealer".into());
+    assert!(dealer.contains("only sites compute"), "{dealer}");
+    let source = fhe_refused(|terms| terms.keys = "sites".into());
+    assert!(source.contains("keys = \"sites\" is not known"), "{source}");
+    for days in [0, 3651, u32::MAX] {
+        let message = fhe_refused(|terms| terms.wait_days = Some(days));
+        assert!(message.contains(&format!("wait_days is {days}")), "{message}");
+    }
+    for days in [1, 3650] {
+        assert_eq!(fhe_refused(|terms| terms.wait_days = Some(days)), "fine");
+    }
+    let mut without = Study::parse(homomorphic().as_bytes()).unwrap().document().clone();
+    without.engines.additive = None;
+    without.parties.retain(|party| party.role != Role::Dealer);
+    let message = refusal(|_| without.to_toml().unwrap());
+    assert!(message.contains("engines.fhe: its keys come from a dealer"), "{message}");
+    let verify = refusal(|_| homomorphic().replace("keys = \"d", "verify = \"hope\"\nkeys = \"d"));
+    assert!(verify.contains("hope") && verify.contains("reevaluate"), "{verify}");
+}
+
+#[test]
+fn a_session_of_fhe_names_its_key_holders_and_needs_no_dealer() {
+    let study = Study::parse(homomorphic().as_bytes()).unwrap();
+    let session = SessionParties::of(&study, "fhe", "analyst").unwrap();
+    assert_eq!(session.names(), ["north", "south", "west", "analyst"]);
+    assert_eq!((session.compute, session.key_holders), (vec![0], vec![1, 2]));
+    assert_eq!((session.holders, session.dealer), (vec![0, 1, 2], None));
+    let session = SessionParties::of(&study, "rep3", "analyst").unwrap();
+    assert!(session.key_holders.is_empty());
 }
 
 #[test]
