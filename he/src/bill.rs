@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
 use tacit_mpc::{Builder, Circuit, Num};
 
 use crate::{
@@ -103,8 +104,9 @@ fn work(program: &Program) -> Blocks {
     work
 }
 
-/// Seconds on one core of this machine, per block of two bits.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// Seconds on one core of this machine, per block of two bits. As JSON, it is an object of these numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Calibration {
     /// A summed block.
     pub summed: f64,
@@ -155,14 +157,14 @@ impl Calibration {
     }
 
     /// The time that a plan's evaluation takes on so many cores: at least, if it has fewer cells than
-    /// cores.
+    /// cores. The longest there is, if these numbers, which may come from a file, are no durations.
     pub fn time(&self, work: &Blocks, cores: usize) -> Duration {
         let seconds = self.summed * work.summed as f64
             + self.compared * work.compared as f64
             + self.looked_up * (work.entered + work.chosen + work.looked_up) as f64
             + self.multiplied * work.multiplied as f64
             + self.squashed * work.squashed as f64;
-        Duration::from_secs_f64(seconds / cores.max(1) as f64)
+        Duration::try_from_secs_f64(seconds / cores.max(1) as f64).unwrap_or(Duration::MAX)
     }
 }
 
@@ -198,4 +200,25 @@ fn seconds(
         marks.windows(2).map(|pair| pair[1].duration_since(pair[0]).as_secs_f64()).collect();
     let span = |at: usize| spans.get(at).copied().unwrap_or(0.0);
     Ok(Seconds { entered: span(0), evaluated: span(1), squashed: span(2) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_calibration_from_a_file_gives_a_time_whatever_its_numbers_are() {
+        let with = |summed| Calibration {
+            summed,
+            compared: 0.0,
+            looked_up: 0.0,
+            multiplied: 0.0,
+            squashed: 0.0,
+        };
+        let work = Blocks { summed: 8, ..Blocks::default() };
+        assert_eq!(with(0.5).time(&work, 2), Duration::from_secs(2));
+        for number in [f64::NAN, f64::INFINITY, -1.0, 1e300] {
+            assert_eq!(with(number).time(&work, 2), Duration::MAX, "{number}");
+        }
+    }
 }
