@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// What a plan costs in bytes and in work.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Bill {
     /// Bytes that each party uploads, by index; once.
     pub uploads: Vec<u64>,
@@ -35,7 +35,7 @@ pub struct Bill {
 }
 
 /// Blocks of two bits by what is done to them: the unit of time on one core.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Blocks {
     /// Brought from the key of encryption to the key of computation.
     pub entered: usize,
