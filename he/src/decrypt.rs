@@ -41,17 +41,22 @@ pub struct Partial {
 /// would average it away, which is why only [`crate::Guard`] calls this.
 pub(crate) fn partial(share: &KeyShare, squashed: &Squashed) -> Result<Partial> {
     let flooding = Flooding::new(share.scope().holders, squashed.len())?;
-    let mut random = Zeroizing::new(vec![0; squashed.len() * 16]);
+    let mut random = Zeroizing::new(vec![0; squashed.len() * 32]);
     getrandom::fill(&mut random).map_err(|_| Error::Randomness)?;
-    let noise = random.as_chunks().0;
+    let noise = random.as_chunks::<32>().0;
     let words = squashed.blocks.par_iter().zip(noise).map(|(block, noise)| {
         let product = block
             .iter()
             .zip(share.words())
             .fold(0u128, |sum, (a, s)| sum.wrapping_add(a.wrapping_mul(*s)));
-        product.wrapping_add(flooding.sample(u128::from_le_bytes(*noise)))
+        product.wrapping_add(flooding.sample(noise_words(noise)))
     });
     Ok(Partial { holder: share.holder(), digest: squashed.digest(), words: words.collect() })
+}
+
+fn noise_words(bytes: &[u8; 32]) -> [u128; 2] {
+    let word = |at: usize| std::array::from_fn(|i| bytes[16 * at + i]);
+    [u128::from_le_bytes(word(0)), u128::from_le_bytes(word(1))]
 }
 
 /// Adds up what all key holders sent: four bits of every ciphertext, the first lowest.
@@ -202,7 +207,7 @@ mod tests {
     #[test]
     fn garbage_passes_as_seldom_as_stated() {
         // So many ciphertexts that the noise fills much of D, or nothing could be counted.
-        let flooding = Flooding::new(3, 1000).unwrap();
+        let flooding = Flooding::new(3, 4000).unwrap();
         let stated = 2f64.powi(-(SCALE_BITS as i32)) * flooding.largest() as f64;
         let mut random = crate::testing::Random(1);
         let mut uniform = || u128::from(random.word()) << 64 | u128::from(random.word());

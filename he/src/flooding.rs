@@ -16,16 +16,17 @@
 //! uniform and independent of s, so whoever knows m can make them up, and with them
 //! `p_h = b - sum of the others - D m - e + f_h`. Without e he writes f' for `f_h - e`; the two are
 //! apart by the statistical distance of a uniform variable and the same shifted by e, `|e| / 2F`. For
-//! all K ciphertexts of a plan together at most `K B / 2F`, which has to be below 2^-40:
+//! all K ciphertexts of a plan together at most `K B / 2F`, which has to be at most 2^-40:
 //!
 //! ```text
-//! F = 2^(log2 B + 39 + ceil(log2 K))        so  K B / 2F <= 2^-40
+//! F = 2^39 K B        so  K B / 2F = 2^-40
 //! ```
 //!
 //! The method is that of Noah's Ark (Dahl et al., ePrint 2023/815), with an additive sharing among all
-//! in place of a threshold sharing. B = 2^70 is what the makers of the library use in their own threshold
-//! decryption (`LOG_B_SWITCH_SQUASH` in zama-ai/kms). An estimate from the parameters says how far it is from what happens. A
-//! bootstrapping is 918 external products with 3 levels of 24 bits, (k + 1) N = 6144 coefficients:
+//! in place of a threshold sharing.
+//!
+//! **How large B is.** An estimate from the parameters says how large the noise is. A bootstrapping is
+//! 918 external products with 3 levels of 24 bits, (k + 1) N = 6144 coefficients:
 //!
 //! - fresh noise TUniform(30), standard deviation 2^29.2, times digits of standard deviation 2^22.2:
 //!   sqrt(3 * 6144) * 2^51.4 = 2^58.5 a product, 2^63.4 in all;
@@ -33,25 +34,32 @@
 //!   1: sqrt(2048) * 2^54.2 = 2^59.7 a product, 2^64.6 in all;
 //! - the transform with twice 53 bits adds less than either.
 //!
-//! Together 2^65, so that B is 32 standard deviations: beyond it lies less than 2^-700. A test looks at
-//! the noise of real ciphertexts.
+//! Together a standard deviation of 2^65, and a sum of so many independent summands is normal as far as
+//! that matters: beyond B = 2^69, 16 standard deviations, lies `2 Q(16) < 2 e^-128 / (16 sqrt(2 pi))`,
+//! below 2^-180, and below 2^-166 for the 2^14 ciphertexts that a plan can have. The makers of the library
+//! reckon with 2^70 in their own threshold decryption (`LOG_B_SWITCH_SQUASH` in zama-ai/kms). A test
+//! looks at the noise of real ciphertexts.
 //!
-//! **Room.** `n F + B < 2^122` with F = 2^109 K leaves `n K <= 2^12`: three holders decrypt 1024
-//! ciphertexts (of four bits) under one plan, two 2048. A plan that needs more is refused.
+//! **Room.** `n F + B < 2^122` with F = 2^108 K leaves `n K < 2^14`: two holders decrypt 8191
+//! ciphertexts (of four bits) under one plan, three 5461. A plan that needs more is refused.
+//!
+//! **Sampling.** `[-F, F)` has 2^109 K values: 109 uniform bits, and above them `floor(r K / 2^128)` of
+//! 128 others. That is uniform but for a distance of at most `K / 2^130`, all together below 2^-102.
 
 use crate::{Error, Result, keys::MAX_HOLDERS};
 
 /// `log2 B`, the bound of noise after squashing.
-pub const SQUASHED_NOISE_BITS: u32 = 70;
+pub const SQUASHED_NOISE_BITS: u32 = 69;
 /// Statistical distance of a whole plan is at most `2^-STATISTICAL_BITS`.
 pub const STATISTICAL_BITS: u32 = 40;
 /// `log2 D`: a message of four bits under one bit of padding.
 pub const SCALE_BITS: u32 = 123;
+/// `log2` of the values that a summand has for each ciphertext of the plan, `2 F / K`.
+const RANGE_BITS: u32 = SQUASHED_NOISE_BITS + STATISTICAL_BITS;
 
 /// Noise of the partial decryptions of one plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Flooding {
-    bits: u32,
     holders: usize,
     blocks: usize,
 }
@@ -65,30 +73,26 @@ impl Flooding {
         if !(2..=MAX_HOLDERS).contains(&holders) {
             return Err(Error::Input(format!("{holders} key holders; 2 to {MAX_HOLDERS} can be")));
         }
-        let count = blocks.max(1).checked_next_power_of_two().map_or(64, usize::trailing_zeros);
-        let bits = SQUASHED_NOISE_BITS + STATISTICAL_BITS - 1 + count;
-        let half = 1u128 << (SCALE_BITS - 1);
-        let all = (holders as u128)
-            .checked_mul(1u128.checked_shl(bits).unwrap_or(u128::MAX))
-            .and_then(|all| all.checked_add(1 << SQUASHED_NOISE_BITS));
-        if all.is_none_or(|all| all >= half) {
+        let flooding = Self { holders, blocks };
+        if flooding.checked_largest().is_none_or(|largest| largest >= 1 << (SCALE_BITS - 1)) {
             return Err(Error::Input(format!(
-                "{blocks} ciphertexts of one plan for {holders} key holders leave no room for noise; \
-                 ask for fewer cells at once"
+                "{blocks} ciphertexts of one plan for {holders} key holders leave no room for noise \
+                 (at most {} can be); ask for fewer cells at once",
+                most(holders)
             )));
         }
-        Ok(Self { bits, holders, blocks })
+        Ok(flooding)
     }
 
-    /// `log2 F`: each summand is uniform in `-2^bits .. 2^bits`.
-    pub fn bits(self) -> u32 {
-        self.bits
+    /// F: each summand is uniform in `-F .. F`.
+    pub fn bound(self) -> u128 {
+        (self.blocks.max(1) as u128) << (RANGE_BITS - 1)
     }
 
-    /// `log2` of a bound on the plan's statistical distance, rounded up.
+    /// `log2` of the bound on the plan's statistical distance.
     pub fn distance_bits(self) -> i64 {
-        let blocks = self.blocks.max(1).next_power_of_two().trailing_zeros();
-        i64::from(SQUASHED_NOISE_BITS + blocks) - i64::from(self.bits) - 1
+        // K B / 2F with 2F = 2^RANGE_BITS K.
+        i64::from(SQUASHED_NOISE_BITS) - i64::from(RANGE_BITS)
     }
 
     /// Number of key holders.
@@ -103,13 +107,31 @@ impl Flooding {
 
     /// Most of what is left of a ciphertext beside its message, in absolute value: `B + n F`.
     pub(crate) fn largest(self) -> u128 {
-        (self.holders as u128) * (1 << self.bits) + (1 << SQUASHED_NOISE_BITS)
+        // It was reckoned when this was made.
+        self.checked_largest().unwrap_or(u128::MAX)
     }
 
-    /// A summand from uniformly random bits.
-    pub(crate) fn sample(self, random: u128) -> u128 {
-        (random >> (127 - self.bits)).wrapping_sub(1 << self.bits)
+    fn checked_largest(self) -> Option<u128> {
+        let range = 1u128 << (RANGE_BITS - 1);
+        let all = (self.blocks.max(1) as u128).checked_mul(range)?;
+        all.checked_mul(self.holders as u128)?.checked_add(1 << SQUASHED_NOISE_BITS)
     }
+
+    /// A summand from twice 128 uniformly random bits.
+    pub(crate) fn sample(self, [low, high]: [u128; 2]) -> u128 {
+        let blocks = self.blocks.max(1) as u128;
+        // The upper 128 of the product's 192 bits; there is no carry beyond u128, as K < 2^14.
+        let part = (((high as u64 as u128) * blocks) >> 64) + (high >> 64) * blocks;
+        let value = (part >> 64) << RANGE_BITS | low >> (128 - RANGE_BITS);
+        value.wrapping_sub(self.bound())
+    }
+}
+
+/// Most ciphertexts of one plan for so many key holders: those that leave room for noise.
+pub fn most(holders: usize) -> usize {
+    let room = 1u128 << (SCALE_BITS - 1);
+    let each = (holders.max(1) as u128) << (RANGE_BITS - 1);
+    ((room - (1 << SQUASHED_NOISE_BITS) - 1) / each) as usize
 }
 
 #[cfg(test)]
@@ -119,13 +141,18 @@ mod tests {
     #[test]
     fn every_allowed_plan_stays_below_the_distance_and_decrypts_correctly() {
         for holders in 2..=MAX_HOLDERS {
-            for blocks in 1..=4100 {
-                let Ok(flooding) = Flooding::new(holders, blocks) else { continue };
+            for blocks in 1..=8300 {
+                let Ok(flooding) = Flooding::new(holders, blocks) else {
+                    assert!(blocks > most(holders));
+                    continue;
+                };
+                assert!(blocks <= most(holders));
                 assert!(flooding.distance_bits() <= -i64::from(STATISTICAL_BITS));
-                // K B / 2F <= 2^-40, exactly.
-                let exact = (blocks as f64).log2() + 70.0 - f64::from(flooding.bits()) - 1.0;
-                assert!(exact <= -40.0, "{holders} {blocks}: {exact}");
-                let most = holders as u128 * (1 << flooding.bits()) + (1 << SQUASHED_NOISE_BITS);
+                // K B / 2F <= 2^-40, in integers: 2^40 K B <= 2F.
+                let distance = (blocks as u128) << (STATISTICAL_BITS + SQUASHED_NOISE_BITS);
+                assert!(distance <= 2 * flooding.bound(), "{holders} {blocks}");
+                let most = holders as u128 * flooding.bound() + (1 << SQUASHED_NOISE_BITS);
+                assert_eq!(most, flooding.largest());
                 assert!(most < 1 << (SCALE_BITS - 1), "{holders} {blocks}");
             }
         }
@@ -133,19 +160,40 @@ mod tests {
 
     #[test]
     fn room_is_as_stated() {
-        assert!(Flooding::new(3, 1024).is_ok());
-        assert!(Flooding::new(3, 2048 + 1).is_err());
-        assert!(Flooding::new(2, 2048).is_ok());
-        assert!(Flooding::new(MAX_HOLDERS, 64).is_ok());
+        // 1200 cells of 19 bits and a status each are 7,200 ciphertexts.
+        assert_eq!([2, 3, 4].map(most), [8191, 5461, 4095]);
+        assert!(Flooding::new(2, 8191).is_ok() && Flooding::new(2, 8192).is_err());
+        assert!(Flooding::new(3, 5461).is_ok() && Flooding::new(3, 5462).is_err());
+        assert!(Flooding::new(MAX_HOLDERS, 255).is_ok());
         assert!(Flooding::new(2, usize::MAX).is_err());
         assert!(Flooding::new(1, 1).is_err());
+        let text = Flooding::new(3, 6000).unwrap_err().to_string();
+        assert!(text.contains("6000") && text.contains("at most 5461"), "{text}");
     }
 
     #[test]
     fn samples_fill_their_range() {
-        let flooding = Flooding::new(3, 100).unwrap();
-        let bound = 1i128 << flooding.bits();
-        assert_eq!(flooding.sample(0) as i128, -bound);
-        assert_eq!(flooding.sample(u128::MAX) as i128, bound - 1);
+        for blocks in [1, 100, 5461] {
+            let flooding = Flooding::new(3, blocks).unwrap();
+            let bound = flooding.bound() as i128;
+            assert_eq!(bound, (blocks as i128) << 108);
+            assert_eq!(flooding.sample([0; 2]) as i128, -bound);
+            assert_eq!(flooding.sample([u128::MAX; 2]) as i128, bound - 1);
+        }
+    }
+
+    #[test]
+    fn samples_are_spread_evenly_over_a_range_that_is_no_power_of_two() {
+        let flooding = Flooding::new(3, 3).unwrap();
+        let mut random = crate::testing::Random(5);
+        let mut word = || u128::from(random.word()) << 64 | u128::from(random.word());
+        let mut counts = [0u32; 24];
+        for _ in 0..24_000 {
+            let place = flooding.sample([word(), word()]).wrapping_add(flooding.bound());
+            counts[(place / (flooding.bound() / 12)) as usize] += 1;
+        }
+        let square: f64 = counts.iter().map(|&n| (f64::from(n) - 1000.0).powi(2) / 1000.0).sum();
+        // Chi-square with 23 degrees of freedom: beyond 60 with probability 4e-5.
+        assert!(square < 60.0, "{square}: {counts:?}");
     }
 }

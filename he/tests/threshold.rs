@@ -161,7 +161,8 @@ fn an_evaluation_tells_how_far_it_is_and_can_be_stopped() {
     assert!(seen[0].0 == 0 && seen.last().is_some_and(|(done, total)| done == total));
     // Before anything, in the middle, and during squashing.
     let total = seen[0].1;
-    for stop in [0, 2, total - 1] {
+    // Two threads may both have begun their last task when one task is done less.
+    for stop in [0, 2, total - 2] {
         let watch = |done, _| done < stop;
         let stopped = evaluate(&world.evaluation, &program, &uploads, 2, &watch);
         assert!(matches!(stopped, Err(Error::Stopped)), "at {stop} of {total}");
@@ -289,6 +290,6 @@ fn the_noise_of_squashed_ciphertexts_is_what_the_bound_reckons_with() {
         (most as f64).log2()
     );
     // The estimate is 2^65; the bound has to be far, and the estimate not a fantasy.
-    assert!((62.0..66.5).contains(&deviation), "2^{deviation}");
-    assert!(most < 1 << (tacit_he::flooding::SQUASHED_NOISE_BITS - 1));
+    assert!((62.0..65.5).contains(&deviation), "2^{deviation}");
+    assert!(most < 1 << (tacit_he::flooding::SQUASHED_NOISE_BITS - 2));
 }
