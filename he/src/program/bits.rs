@@ -173,11 +173,33 @@ impl Program {
         {
             return bit;
         }
+        if index > 0 && index + 1 == width && form.constant != 0 {
+            return self.carried(form, width);
+        }
         // A number that fits needs no more blocks than it has; one that does not is reduced.
         let fits = least >= 0 && most < 1 << width;
         let width = if fits { blocks(most) as u32 * crate::BLOCK_BITS } else { width };
         let of = self.form(form.clone());
         self.gate(Gate::Plane { of, width, index })
+    }
+
+    /// The top plane `i` of `x + c`, which is bit `i` of x, of c, and the carry into it, added up. Whoever asks
+    /// for the top plane alone asks whether something is below a constant, modulo `2^width` since what
+    /// sites enter may exceed what a plan reckons with. This way all such questions share the
+    /// number `x`, and two of them that are compared with each other share its bit.
+    fn carried(&mut self, form: &Form, width: u32) -> Ref {
+        let index = width - 1;
+        let x = form.plus(-form.constant, &Form::constant(1));
+        let own = self.plane(&x, width, index);
+        let bit = if (form.constant >> index) & 1 == 1 { !own } else { own };
+        let low = form.constant.rem_euclid(1 << index);
+        if low == 0 {
+            return bit;
+        }
+        // x mod 2^i + c mod 2^i reaches 2^i unless the first is below what is missing.
+        let rest = self.reduced(&x, index);
+        let short = self.negative(&rest.plus(-1, &Form::constant((1 << index) - low)));
+        self.xor(bit, !short)
     }
 
     /// The bit that this number is, if it is one.

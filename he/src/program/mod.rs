@@ -19,6 +19,8 @@ mod build;
 mod form;
 mod numbers;
 mod plan;
+#[cfg(test)]
+mod queries;
 mod reveal;
 #[cfg(test)]
 mod tests;

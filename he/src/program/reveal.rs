@@ -128,14 +128,12 @@ fn whole_numbers(
     let mut found = BTreeMap::new();
     for ((mask, of), planes) in groups {
         let form = program.forms[of as usize].clone();
-        let (least, most) = program.range(&form);
-        let width = 128 - most.max(1).leading_zeros();
-        if least < 0
-            || planes.len() as u32 != width
-            || planes.keys().next_back() != Some(&(width - 1))
-        {
+        // All planes below some index are the number modulo a power of two.
+        let width = planes.len() as u32;
+        if planes.keys().next_back() != Some(&(width - 1)) {
             continue;
         }
+        let form = program.reduced(&form, width);
         let mask = mask.iter().fold(TRUE, |all, &bit| program.and(all, bit));
         let masked = program.choose(mask, &form, &Form::default());
         let blocks = program.form_blocks(&masked);

@@ -94,7 +94,10 @@ impl Plain<'_> {
 }
 
 /// Runs a program on plain numbers and decodes what it opens.
-fn plain(program: &Program, inputs: &BTreeMap<usize, Vec<Column>>) -> Vec<(usize, String, Column)> {
+pub(super) fn plain(
+    program: &Program,
+    inputs: &BTreeMap<usize, Vec<Column>>,
+) -> Vec<(usize, String, Column)> {
     let plain = Plain { program, inputs };
     let mut values: Vec<u128> = Vec::new();
     let mut blocks: Vec<u8> = Vec::new();
