@@ -219,6 +219,7 @@ mod tests {
             engine: "rep3".into(),
             parties,
             compute: SITES.into(),
+            key_holders: Vec::new(),
             holders: SITES.into(),
             dealer: None,
             analyst: 3,

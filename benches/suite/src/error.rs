@@ -11,6 +11,10 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// Homomorphic evaluation failed.
+    #[cfg(feature = "fhe")]
+    #[error(transparent)]
+    Homomorphic(#[from] tacit_he::Error),
     /// A name that is not known.
     #[error("there is no {what} {name:?}{}; there are {known}", did_you_mean(name, known.split(", ")))]
     Unknown {

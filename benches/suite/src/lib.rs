@@ -14,6 +14,8 @@ pub mod bars;
 mod compare;
 mod count;
 mod error;
+#[cfg(feature = "fhe")]
+pub mod fhe;
 mod link;
 mod machine;
 mod measure;

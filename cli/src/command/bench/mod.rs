@@ -1,5 +1,6 @@
 //! `tacit bench`.
 
+mod fhe;
 mod folder;
 mod peers;
 
@@ -78,6 +79,8 @@ pub enum Command {
     /// Measure
     #[command(after_help = RUN_HELP)]
     Run(Box<Run>),
+    /// Measure homomorphic evaluation phase by phase, with rep3 beside it
+    Fhe(fhe::Arguments),
     /// Write the circuit of AES-128 in Bristol Fashion
     Circuit(Circuit),
     /// Set two folders (or files) of records beside each other
@@ -182,6 +185,7 @@ pub fn run(command: &Command, context: &Context) -> Result<()> {
     match command {
         Command::List => list(context),
         Command::Run(arguments) => measure(arguments, context),
+        Command::Fhe(arguments) => fhe::run(arguments, context),
         Command::Circuit(arguments) => {
             let form = match arguments.form {
                 FormName::New => Form::New,
