@@ -7,6 +7,7 @@ use tfhe::{
 
 use crate::{
     Error, EvaluationKeys, Result,
+    digits::{Digits, lookup},
     evaluate::{Cipher, Entered},
     program::{Form, Gate, Kind, Program, Ref, Work},
 };
@@ -38,12 +39,29 @@ impl Computer<'_> {
                     key.lt_parallelized(x, y)
                 })
             }
-            Work::Against { constant, equal, not, .. } => {
-                let x = number(need(0)?)?;
-                let mut bit = if equal {
-                    key.scalar_eq_parallelized(x, constant)
-                } else {
-                    key.scalar_lt_parallelized(x, constant)
+            Work::Digits(form) => {
+                let numbers =
+                    needs.iter().map(|need| number(need.as_ref()).map(IntegerCiphertext::blocks));
+                let numbers: Vec<&[Ciphertext]> = numbers.collect::<Result<_>>()?;
+                let blocks = self.program.form_blocks(&self.program.forms[form as usize]);
+                Cipher::Digits(Digits::add(key.as_ref(), &numbers, blocks))
+            }
+            Work::High { from, digits, .. } => {
+                let Cipher::Digits(own) = need(0)? else { return Err(wrong()) };
+                Cipher::Bit(BooleanBlock::new_unchecked(own.high(key.as_ref(), from, digits)))
+            }
+            Work::Against { form, constant, equal, not } => {
+                let mut bit = match need(0)? {
+                    Cipher::Digits(own) => {
+                        let (_, digits) = self.program.digits(form).ok_or_else(wrong)?;
+                        let high = needs.get(1).map(|high| bit(high.as_ref())).transpose()?;
+                        let high = high.map(|high| high.clone().into_raw_parts());
+                        let constant = if equal { 1 } else { constant };
+                        let less = own.below(key.as_ref(), digits, constant, high.as_ref());
+                        BooleanBlock::new_unchecked(less)
+                    }
+                    x if equal => key.scalar_eq_parallelized(number(x)?, constant),
+                    x => key.scalar_lt_parallelized(number(x)?, constant),
                 };
                 if not {
                     key.boolean_bitnot_assign(&mut bit);
@@ -72,7 +90,9 @@ impl Computer<'_> {
         let key = &self.keys.key;
         let need = |at: usize| needs.get(at).map(AsRef::as_ref).ok_or_else(wrong);
         match info.kind {
-            Kind::Input { party, index } => self.entered(party)?.number(index),
+            Kind::Input { party, index } => {
+                Ok(RadixCiphertext::from(self.entered(party)?.row(index)?.to_vec()))
+            }
             Kind::Product(..) => Ok(key.mul_parallelized(number(need(0)?)?, number(need(1)?)?)),
             Kind::Reduced(_, width) => {
                 let mut value = number(need(0)?)?.clone();
@@ -88,9 +108,9 @@ impl Computer<'_> {
                 let condition = self.signed(c, bit(need(0)?)?);
                 let nil = |form: u32| self.program.forms[form as usize] == Form::default();
                 Ok(if nil(y) {
-                    self.masked(&condition, number(need(1)?)?)
+                    self.masked(&condition, need(1)?, x, info.blocks())?
                 } else if nil(x) {
-                    self.masked(&key.boolean_bitnot(&condition), number(need(1)?)?)
+                    self.masked(&key.boolean_bitnot(&condition), need(1)?, y, info.blocks())?
                 } else {
                     let (x, y) = (number(need(1)?)?, number(need(2)?)?);
                     key.if_then_else_parallelized(&condition, x, y)
@@ -103,11 +123,19 @@ impl Computer<'_> {
     fn gate<C: AsRef<Cipher>>(&self, gate: u32, needs: &[C]) -> Result<BooleanBlock> {
         let key = self.keys.key.as_ref();
         match &self.program.gates[gate as usize] {
-            Gate::Input { party, index } => self.entered(*party)?.bit(*index),
+            Gate::Input { party, index } => {
+                // A digit is proved to be below 4; what is above the bit is dropped.
+                let row = self.entered(*party)?.row(*index)?;
+                let digit = row.first().ok_or_else(wrong)?;
+                Ok(BooleanBlock::new_unchecked(lookup(key, digit, |x| x & 1)))
+            }
             Gate::Plane { index, .. } => {
-                let number = number(needs.first().ok_or_else(wrong)?.as_ref())?;
                 let bits = crate::BLOCK_BITS;
-                let block = number.blocks().get((index / bits) as usize).ok_or_else(wrong)?;
+                let blocks = match needs.first().ok_or_else(wrong)?.as_ref() {
+                    Cipher::Digits(own) => &own.blocks,
+                    other => number(other)?.blocks(),
+                };
+                let block = blocks.get((index / bits) as usize).ok_or_else(wrong)?;
                 let shift = index % bits;
                 let table = key.generate_lookup_table(|x| (x >> shift) & 1);
                 Ok(BooleanBlock::new_unchecked(key.apply_lookup_table(block, &table)))
@@ -165,15 +193,29 @@ impl Computer<'_> {
     }
 
     /// `c` times a number: one lookup of a block and the bit.
-    fn masked(&self, condition: &BooleanBlock, number: &RadixCiphertext) -> RadixCiphertext {
+    fn masked(
+        &self,
+        condition: &BooleanBlock,
+        number: &Cipher,
+        form: u32,
+        blocks: usize,
+    ) -> Result<RadixCiphertext> {
         let key = self.keys.key.as_ref();
-        let table = key.generate_lookup_table_bivariate(|c, x| if c == 1 { x } else { 0 });
         let condition = condition.clone().into_raw_parts();
-        let blocks = number
-            .blocks()
-            .iter()
-            .map(|block| key.unchecked_apply_lookup_table_bivariate(&condition, block, &table));
-        RadixCiphertext::from(blocks.collect::<Vec<_>>())
+        let masked = match number {
+            Cipher::Digits(own) => {
+                let (_, digits) = self.program.digits(form).ok_or_else(wrong)?;
+                own.masked(key, &condition, digits, blocks)
+            }
+            Cipher::Number(number) => {
+                let table = key.generate_lookup_table_bivariate(|c, x| if c == 1 { x } else { 0 });
+                let lookup =
+                    |block| key.unchecked_apply_lookup_table_bivariate(&condition, block, &table);
+                number.blocks().iter().map(lookup).collect()
+            }
+            Cipher::Bit(_) => return Err(wrong()),
+        };
+        Ok(RadixCiphertext::from(masked))
     }
 
     /// An integer modulo `4^blocks`.
@@ -184,6 +226,12 @@ impl Computer<'_> {
         needs: &[C],
     ) -> Result<RadixCiphertext> {
         let key = &self.keys.key;
+        if let Some((_, digits)) = self.program.digits(form) {
+            let Some(Cipher::Digits(own)) = needs.first().map(AsRef::as_ref) else {
+                return Err(wrong());
+            };
+            return Ok(RadixCiphertext::from(own.refreshed(key.as_ref(), digits, blocks)));
+        }
         let form = &self.program.forms[form as usize];
         // Summands, and what is to be taken away.
         let mut sums: [Vec<RadixCiphertext>; 2] = [vec![], vec![]];
@@ -201,6 +249,7 @@ impl Computer<'_> {
                     let places = (0..128.min(blocks * 2)).filter(|i| factor >> i & 1 == 1);
                     places.for_each(|place| put(&mut layers[side], place, blocks * 2, &bit));
                 }
+                Cipher::Digits(_) => return Err(wrong()),
                 Cipher::Number(number) => {
                     let number = self.resized(number, blocks);
                     sums[side].push(match factor {
@@ -274,14 +323,14 @@ fn put(
 fn number(cipher: &Cipher) -> Result<&RadixCiphertext> {
     match cipher {
         Cipher::Number(number) => Ok(number),
-        Cipher::Bit(_) => Err(wrong()),
+        Cipher::Bit(_) | Cipher::Digits(_) => Err(wrong()),
     }
 }
 
 fn bit(cipher: &Cipher) -> Result<&BooleanBlock> {
     match cipher {
         Cipher::Bit(bit) => Ok(bit),
-        Cipher::Number(_) => Err(wrong()),
+        Cipher::Number(_) | Cipher::Digits(_) => Err(wrong()),
     }
 }
 

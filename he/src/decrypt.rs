@@ -234,4 +234,58 @@ mod tests {
         let text = Partial::from_bytes(&parts[0][..47], 0, &summary).err().unwrap().to_string();
         assert!(text.contains("47 bytes for 1 ciphertexts"), "{text}");
     }
+
+    /// Chi-square of the top four bits against the uniform distribution.
+    fn unevenness(words: &[u128]) -> f64 {
+        let mut counts = [0u32; 16];
+        for word in words {
+            counts[(word >> 124) as usize] += 1;
+        }
+        let due = words.len() as f64 / 16.0;
+        counts.iter().map(|&count| (f64::from(count) - due).powi(2) / due).sum()
+    }
+
+    #[test]
+    fn with_one_share_missing_parts_are_distributed_alike_whatever_the_message() {
+        let scope = Scope::new([1; 32], 3).unwrap();
+        let mut random = crate::testing::Random(11);
+        let mut word = || u128::from(random.word()) << 64 | u128::from(random.word());
+        let mut share = |holder| {
+            let words = (0..KeyShare::WORDS).map(|_| word()).collect();
+            KeyShare::new(scope, [2; 32], holder, Zeroizing::new(words)).unwrap()
+        };
+        let shares: Vec<KeyShare> = (0..3).map(&mut share).collect();
+        for message in [0u128, 15] {
+            let block = |_| {
+                let mut block: Vec<u128> = (0..KeyShare::WORDS).map(|_| word()).collect();
+                let mut body = message << SCALE_BITS;
+                for share in &shares {
+                    for (a, s) in block.iter().zip(share.words()) {
+                        body = body.wrapping_add(a.wrapping_mul(*s));
+                    }
+                }
+                block.push(body);
+                block
+            };
+            let squashed = Squashed::new((0..640).map(block).collect(), None);
+            let parts: Vec<Partial> =
+                shares.iter().map(|share| partial(share, &squashed).unwrap()).collect();
+            let left = |without: Option<usize>| -> Vec<u128> {
+                let own = parts.iter().filter(|part| Some(part.holder) != without);
+                let less = |sum: u128, part: &Partial, at: usize| sum.wrapping_sub(part.words[at]);
+                let bodies = squashed.summary();
+                let sum = |(at, &body): (usize, &u128)| {
+                    own.clone().fold(body, |sum, part| less(sum, part, at))
+                };
+                bodies.bodies().iter().enumerate().map(sum).collect()
+            };
+            // 15 degrees of freedom: beyond 50 with probability 1e-5. With all shares, it is no chance.
+            for part in &parts {
+                let uneven = unevenness(&left(Some(part.holder)));
+                assert!(uneven < 50.0, "message {message} without {}: {uneven}", part.holder);
+                assert!(unevenness(&part.words) < 50.0);
+            }
+            assert!(unevenness(&left(None)) > 1000.0);
+        }
+    }
 }

@@ -15,14 +15,19 @@ use std::{
 };
 
 use sha2::{Digest, Sha256};
-use tfhe::integer::{
-    BooleanBlock, IntegerCiphertext, RadixCiphertext,
-    ciphertext::{CompactCiphertextListExpander, IntegerCompactCiphertextListExpansionMode},
+use tacit_mpc::Kind;
+use tfhe::{
+    integer::{
+        BooleanBlock, IntegerCiphertext, RadixCiphertext,
+        ciphertext::IntegerCompactCiphertextListExpansionMode,
+    },
+    shortint::Ciphertext,
 };
 
 use crate::{
     Accepted, Error, EvaluationKeys, Result, Session,
     compute::Computer,
+    digits::Digits,
     parameters::fix_transform,
     program::{Program, Task, Work},
     squash::Squashed,
@@ -33,25 +38,19 @@ use crate::{
 pub(crate) enum Cipher {
     Number(RadixCiphertext),
     Bit(BooleanBlock),
+    Digits(Digits),
 }
 
-/// What a party entered, with casts and checks done: its rows in order.
+/// What a party entered: the digits of its rows in order.
 pub(crate) struct Entered {
-    rows: CompactCiphertextListExpander,
+    rows: Vec<Vec<Ciphertext>>,
 }
 
 impl Entered {
-    pub(crate) fn number(&self, index: usize) -> Result<RadixCiphertext> {
-        self.rows.get(index).ok().flatten().ok_or_else(|| missing("a number"))
+    pub(crate) fn row(&self, index: usize) -> Result<&[Ciphertext]> {
+        let row = self.rows.get(index).map(Vec::as_slice);
+        row.ok_or_else(|| Error::Input("a row of an upload is not there".into()))
     }
-
-    pub(crate) fn bit(&self, index: usize) -> Result<BooleanBlock> {
-        self.rows.get(index).ok().flatten().ok_or_else(|| missing("a bit"))
-    }
-}
-
-fn missing(what: &str) -> Error {
-    Error::Input(format!("{what} of an upload is not there"))
 }
 
 /// How far an evaluation is: told to whoever watches, who may stop it.
@@ -90,18 +89,6 @@ pub fn evaluate(
     threads: usize,
     watch: &(dyn Fn(usize, usize) -> bool + Sync),
 ) -> Result<Squashed> {
-    evaluate_marked(keys, program, uploads, threads, watch, &mut || {})
-}
-
-/// The same; `mark` is called after inputs are entered, after all tasks, and after squashing.
-pub(crate) fn evaluate_marked(
-    keys: &EvaluationKeys,
-    program: &Program,
-    uploads: &[Accepted],
-    threads: usize,
-    watch: &(dyn Fn(usize, usize) -> bool + Sync),
-    mark: &mut dyn FnMut(),
-) -> Result<Squashed> {
     fix_transform();
     let threads = match threads {
         0 => thread::available_parallelism().map_or(1, usize::from),
@@ -110,7 +97,6 @@ pub(crate) fn evaluate_marked(
     let total = uploads.len() + program.tasks.len() + program.released();
     let count = Count { done: AtomicUsize::new(0), total, watch };
     let entered = enter(keys, program, uploads, threads, &count)?;
-    mark();
     let computer = Computer { keys, program, entered: &entered };
     let tasks = &program.tasks;
     let results: Vec<Mutex<Option<Arc<Cipher>>>> = tasks.iter().map(|_| Mutex::default()).collect();
@@ -148,10 +134,8 @@ pub(crate) fn evaluate_marked(
             blocks.extend_from_slice(number.blocks());
         }
     }
-    mark();
     let statement = statement(keys.digest, program, uploads);
     let squashed = crate::squash::squash(keys, &blocks, statement, threads, &count)?;
-    mark();
     // All is done: there is nothing left to stop.
     watch(total, total);
     Ok(squashed)
@@ -236,17 +220,37 @@ fn enter(
         let upload =
             upload.ok_or_else(|| Error::Input(format!("site {site} has not sent its part")))?;
         count.go()?;
-        let mode = IntegerCompactCiphertextListExpansionMode::CastAndUnpackIfNecessary(keys.cast());
-        // One lookup per block, each in itself on one thread: the number of threads changes nothing.
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-        let pool = pool.map_err(|error| Error::Setup(format!("no thread: {error}")))?;
-        let rows = pool.install(|| upload.list.expand_without_verification(mode));
-        let rows =
-            rows.map_err(|error| Error::rejected(format!("site {site}"), error.to_string()))?;
-        entered.push(Some(Entered { rows }));
+        entered.push(Some(expand(upload, threads)?));
         count.add();
     }
     Ok(entered)
+}
+
+/// The digits of an upload. There is no lookup in it, and no order of threads in the result.
+pub(crate) fn expand(upload: &Accepted, threads: usize) -> Result<Entered> {
+    let mode = IntegerCompactCiphertextListExpansionMode::NoCastingAndNoUnpacking;
+    let wrong = |what: String| Error::rejected(format!("site {}", upload.site), what);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+    let pool = pool.map_err(|error| Error::Setup(format!("no thread: {error}")))?;
+    let list = pool.install(|| upload.list.expand_without_verification(mode));
+    let list = list.map_err(|error| wrong(error.to_string()))?;
+    let mut rows = Vec::new();
+    for field in &upload.fields {
+        for _ in 0..field.shape.rows {
+            let at = rows.len();
+            let row = match field.shape.kind {
+                Kind::Num => {
+                    list.get::<RadixCiphertext>(at).map(|row| row.map(|row| row.blocks().to_vec()))
+                }
+                _ => list
+                    .get::<BooleanBlock>(at)
+                    .map(|row| row.map(|row| vec![row.into_raw_parts()])),
+            };
+            let row = row.map_err(|error| wrong(error.to_string()))?;
+            rows.push(row.ok_or_else(|| wrong("a row of an upload is not there".into()))?);
+        }
+    }
+    Ok(Entered { rows })
 }
 
 /// What an evaluation is of: keys, circuit, uploads and arithmetic. Two evaluations of the same have equal

@@ -1,11 +1,13 @@
 //! Entering: a site encrypts its columns and proves that it did so properly.
 //!
-//! All columns of a site travel in one *upload*: compact lists of packed blocks with zero-knowledge
-//! proofs of correct encryption (the second scheme of `tfhe`'s `zk-pok`). A proof holds for one
+//! All columns of a site travel in one *upload*: compact lists of digits with zero-knowledge
+//! proofs of correct encryption (the second scheme of `tfhe`'s `zk-pok`). A digit has two bits and room
+//! for carries above, so that the digits of up to four sites are added before anything is looked up;
+//! packing two to a ciphertext would halve the bytes and cost a lookup for each. A proof holds for one
 //! message alone: its metadata binds keys, study, plan, session and site, so that nobody can
 //! send another's ciphertexts as its own, nor its own from another question.
 //!
-//! What is proved is that every block is an encryption of four bits with noise within its bound, not that
+//! What is proved is that every digit is below 4 and its noise within its bound, not that
 //! the values are true. A value may use all bits of its blocks, so it is below `4^blocks`, and the
 //! evaluator reckons with that bound rather than with the site's word.
 
@@ -25,10 +27,10 @@ use tfhe_versionable::NotVersioned;
 
 use crate::{BLOCK_BITS, EncryptionKeys, Error, Result, parameters::ENCRYPT, wire};
 
-/// Packed blocks (four bits each) that one proof covers; a longer upload carries several.
+/// Digits that one proof covers; a longer upload carries several.
 pub(crate) const PROOF_MESSAGES: usize = 256;
-/// Most packed blocks of an upload: 200 thousand bits of data.
-const MAX_PACKED: usize = 50_000;
+/// Most digits of an upload: 200 thousand bits of data.
+const MAX_DIGITS: usize = 100_000;
 
 /// What an upload belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,7 +160,7 @@ pub fn encrypt(
     }
     let metadata = session.metadata(&keys.digest, site);
     let list = builder
-        .build_with_proof_packed(&keys.crs, &metadata, ZkComputeLoad::Verify)
+        .build_with_proof(&keys.crs, &metadata, ZkComputeLoad::Verify)
         .map_err(|error| Error::Setup(error.to_string()))?;
     wire::write(&Upload(list), limit(fields))
 }
@@ -201,12 +203,13 @@ pub fn accept(
     let parameters = IntegerProvenCompactCiphertextListConformanceParams::from_crs_and_parameters(
         ENCRYPT, &keys.crs,
     )
-    .forbid_compute_load(ZkComputeLoad::Proof);
+    .forbid_compute_load(ZkComputeLoad::Proof)
+    .allow_unpacked();
     let Upload(list) = wire::read(bytes, limit(fields), &parameters, &party)?;
     let due: Vec<DataKind> =
         fields.iter().flat_map(|field| vec![field.kind(); field.shape.rows]).collect();
     let found = (0..list.len()).map_while(|i| list.get_kind_of(i));
-    if list.len() != due.len() || !found.eq(due.iter().copied()) {
+    if list.len() != due.len() || !found.eq(due.iter().copied()) || list.is_packed() {
         return Err(Error::rejected(party, "its columns are not those of the plan"));
     }
     let metadata = session.metadata(&keys.digest, site);
@@ -226,37 +229,38 @@ pub fn accept(
     })
 }
 
-fn packed(fields: &[Field]) -> usize {
-    fields.iter().fold(0usize, |sum, field| sum.saturating_add(field.blocks())).div_ceil(2)
+fn digits(fields: &[Field]) -> usize {
+    fields.iter().fold(0usize, |sum, field| sum.saturating_add(field.blocks()))
 }
 
 fn check_size(fields: &[Field]) -> Result<()> {
-    let packed = packed(fields);
-    if packed > MAX_PACKED {
-        return Err(Error::Input(format!("{packed} packed blocks; at most {MAX_PACKED} can be")));
+    let digits = digits(fields);
+    if digits > MAX_DIGITS {
+        let what = format!("{digits} digits of two bits in an upload; at most {MAX_DIGITS} can be");
+        return Err(Error::Input(what));
     }
     Ok(())
 }
 
 /// Most bytes of an upload with these fields: a mask of 2048 words and a proof for each
-/// 256 packed blocks, a word for each of them, and the list of kinds.
+/// 256 digits, a word for each of them, and the list of kinds.
 pub fn limit(fields: &[Field]) -> u64 {
-    let packed = packed(fields) as u64;
-    let lists = packed.div_ceil(PROOF_MESSAGES as u64);
+    let digits = digits(fields) as u64;
+    let lists = digits.div_ceil(PROOF_MESSAGES as u64);
     let rows: u64 = fields.iter().map(|field| field.shape.rows as u64).sum();
-    (4 << 10) + lists * ((16 << 10) + (16 << 10)) + packed * 9 + rows * 16
+    (4 << 10) + lists * ((16 << 10) + (16 << 10)) + digits * 9 + rows * 16
 }
 
 /// Bytes of an upload with these fields, exactly.
 pub(crate) fn bytes(fields: &[Field]) -> u64 {
-    let packed = packed(fields) as u64;
-    let lists = packed.div_ceil(PROOF_MESSAGES as u64);
+    let digits = digits(fields) as u64;
+    let lists = digits.div_ceil(PROOF_MESSAGES as u64);
     let kind = |field: &Field| match field.shape.kind {
         Kind::Num => 12,
         Kind::Bit | Kind::Field => 4,
     };
     let kinds: u64 = fields.iter().map(|field| field.shape.rows as u64 * kind(field)).sum();
-    UPLOAD_BYTES + lists * LIST_BYTES + packed * 8 + kinds
+    UPLOAD_BYTES + lists * LIST_BYTES + digits * 8 + kinds
 }
 
 /// Bytes of an upload without lists: the reader's header and two lengths.
@@ -277,5 +281,89 @@ impl ParameterSetConformant for Upload {
 
     fn is_conformant(&self, parameters: &Self::ParameterSet) -> bool {
         self.0.is_conformant(parameters)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tfhe::{
+        core_crypto::{
+            commons::math::random::{DefaultRandomGenerator, RandomGenerator, Seed},
+            prelude::{LweCiphertextCount, LweDimension},
+        },
+        integer::{CompactPrivateKey, CompactPublicKey},
+        shortint::parameters::CompactPublicKeyEncryptionParameters,
+        zk::{CompactPkeCrs, ZkMSBZeroPaddingBitCount},
+    };
+
+    use super::*;
+    use crate::{
+        keys::reference_string,
+        parameters::{DIGIT_ZERO_BITS, PLAINTEXTS},
+    };
+
+    const SESSION: Session = Session { study: [1; 32], plan: [2; 32], session: [3; 32] };
+
+    fn public(parameters: CompactPublicKeyEncryptionParameters) -> CompactPublicKey {
+        CompactPublicKey::new(&CompactPrivateKey::new(parameters))
+    }
+
+    fn keys() -> EncryptionKeys {
+        let crs = Arc::new(reference_string().unwrap());
+        EncryptionKeys { digest: [9; 32], key: Arc::new(public(ENCRYPT)), crs }
+    }
+
+    fn string(parameters: CompactPublicKeyEncryptionParameters, zeros: u64) -> CompactPkeCrs {
+        CompactPkeCrs::new(
+            parameters.encryption_lwe_dimension,
+            LweCiphertextCount(PROOF_MESSAGES),
+            parameters.encryption_noise_distribution,
+            parameters.ciphertext_modulus,
+            PLAINTEXTS,
+            ZkMSBZeroPaddingBitCount(zeros),
+            &mut RandomGenerator::<DefaultRandomGenerator>::new(Seed(7)),
+        )
+        .unwrap()
+    }
+
+    /// An upload of one number of 8 bits, made with whatever key and string.
+    fn forged(key: &CompactPublicKey, crs: &CompactPkeCrs, packed: bool) -> Vec<u8> {
+        let mut builder = CompactCiphertextList::builder(key);
+        builder.push_with_num_blocks(200u64, 4);
+        let metadata = SESSION.metadata(&[9; 32], 0);
+        let load = ZkComputeLoad::Verify;
+        let list = if packed {
+            builder.build_with_proof_packed(crs, &metadata, load)
+        } else {
+            builder.build_with_proof(crs, &metadata, load)
+        };
+        wire::write(&Upload(list.unwrap()), 1 << 20).unwrap()
+    }
+
+    #[test]
+    fn ciphertexts_of_foreign_parameters_or_larger_digits_are_refused() {
+        let keys = keys();
+        let shape = Shape { kind: Kind::Num, rows: 1 };
+        let fields = [Field { shape, width: 8 }];
+        let ask = |bytes: &[u8]| accept(&keys, &SESSION, 0, &fields, bytes);
+        let reason = |bytes: &[u8]| ask(bytes).err().unwrap().to_string();
+        let column = [Column::Num(vec![200])];
+        let bytes = encrypt(&keys, &SESSION, 0, &fields, &column).unwrap();
+        assert!(ask(&bytes).is_ok());
+        // A smaller dimension.
+        let small = CompactPublicKeyEncryptionParameters {
+            encryption_lwe_dimension: LweDimension(1024),
+            ..ENCRYPT
+        };
+        let text = reason(&forged(&public(small), &string(small, DIGIT_ZERO_BITS), false));
+        assert!(text.contains("site 0") && text.contains("not readable"), "{text}");
+        // Two digits to a ciphertext, proved with a string that allows it.
+        let text = reason(&forged(&keys.key, &string(ENCRYPT, 1), true));
+        assert!(text.contains("columns are not those"), "{text}");
+        // Proved with another string, which somebody made who knows how to forge with it.
+        let text = reason(&forged(&keys.key, &string(ENCRYPT, DIGIT_ZERO_BITS), false));
+        assert!(text.contains("a proof of encryption does not hold"), "{text}");
     }
 }

@@ -35,6 +35,7 @@
 mod bill;
 mod compute;
 mod decrypt;
+mod digits;
 mod error;
 mod evaluate;
 pub mod flooding;

@@ -20,14 +20,13 @@ use tfhe::{
         prelude::{ComputationBuffers, Polynomial, PolynomialSize},
     },
     shortint::{
-        ClassicPBSParameters,
+        AtomicPatternKind, ClassicPBSParameters, PBSOrder,
         parameters::{
-            CompactPublicKeyEncryptionParameters, NoiseSquashingParameters,
-            ShortintKeySwitchingParameters,
+            CompactCiphertextListExpansionKind, CompactPublicKeyEncryptionParameters,
+            NoiseSquashingParameters,
             v1_8::{
                 classic::tuniform::p_fail_2_minus_128::ks_pbs::V1_8_PARAM_MESSAGE_2_CARRY_2_KS_PBS_TUNIFORM_2M128,
                 compact_public_key_only::p_fail_2_minus_128::ks_pbs::V1_8_PARAM_PKE_MESSAGE_2_CARRY_2_KS_PBS_TUNIFORM_2M128,
-                key_switching::p_fail_2_minus_128::ks_pbs::V1_8_PARAM_KEYSWITCH_PKE_TO_SMALL_MESSAGE_2_CARRY_2_KS_PBS_TUNIFORM_2M128,
                 noise_squashing::p_fail_2_minus_128::V1_8_NOISE_SQUASHING_PARAM_MESSAGE_2_CARRY_2_KS_PBS_TUNIFORM_2M128,
             },
         },
@@ -36,12 +35,21 @@ use tfhe::{
 
 /// What ciphertexts are computed on. Pinned to a version: an alias would move with the crate.
 pub(crate) const COMPUTE: ClassicPBSParameters = V1_8_PARAM_MESSAGE_2_CARRY_2_KS_PBS_TUNIFORM_2M128;
-/// What sites encrypt under, with proofs of the second scheme.
+/// What sites encrypt with, and prove by the second scheme. Dimension and noise are those of the key of
+/// computation, and it is that key: what a site sends can be added to results at once, without a
+/// bootstrapping for every digit that brings it to another key.
 pub(crate) const ENCRYPT: CompactPublicKeyEncryptionParameters =
-    V1_8_PARAM_PKE_MESSAGE_2_CARRY_2_KS_PBS_TUNIFORM_2M128;
-/// From the key of encryption to the key of computation.
-pub(crate) const CAST: ShortintKeySwitchingParameters =
-    V1_8_PARAM_KEYSWITCH_PKE_TO_SMALL_MESSAGE_2_CARRY_2_KS_PBS_TUNIFORM_2M128;
+    CompactPublicKeyEncryptionParameters {
+        expansion_kind: CompactCiphertextListExpansionKind::NoCasting(AtomicPatternKind::Standard(
+            PBSOrder::KeyswitchBootstrap,
+        )),
+        ..V1_8_PARAM_PKE_MESSAGE_2_CARRY_2_KS_PBS_TUNIFORM_2M128
+    };
+/// Bits at the top of an encrypted digit that a proof shows to be 0: padding and carries, so that a digit
+/// is below 4.
+pub(crate) const DIGIT_ZERO_BITS: u64 = 3;
+/// Messages of a block with carries and padding.
+pub(crate) const PLAINTEXTS: u64 = 32;
 /// From Z_2^64 to Z_2^128, with so little noise that flooding has room.
 pub(crate) const SQUASH: NoiseSquashingParameters =
     V1_8_NOISE_SQUASHING_PARAM_MESSAGE_2_CARRY_2_KS_PBS_TUNIFORM_2M128;
@@ -49,14 +57,12 @@ pub(crate) const SQUASH: NoiseSquashingParameters =
 /// Message bits of one block.
 pub const BLOCK_BITS: u32 = 2;
 /// Name of the parameter set: part of the digest of a set of keys.
-pub const PARAMETERS: &str = "tfhe-1.8 2_2 ks_pbs tuniform 2^-128, pke zkv2, squash k=2 N=2048 l=3";
+pub const PARAMETERS: &str =
+    "tfhe-1.8 2_2 ks_pbs tuniform 2^-128, pke zkv2 digits 2, squash k=2 N=2048 l=3";
 
 /// The configuration that keys are generated from and checked against.
 pub(crate) fn config() -> Config {
-    ConfigBuilder::with_custom_parameters(COMPUTE)
-        .use_dedicated_compact_public_key_parameters((ENCRYPT, CAST))
-        .enable_noise_squashing(SQUASH)
-        .build()
+    ConfigBuilder::with_custom_parameters(COMPUTE).enable_noise_squashing(SQUASH).build()
 }
 
 /// Fixes the plan of the transform in Z_2^64, before anything is transformed in this process.
@@ -128,6 +134,17 @@ fn fourier_128(size: PolynomialSize, hash: &mut Sha256) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sites_encrypt_under_the_key_of_computation_with_its_noise() {
+        let size = COMPUTE.glwe_dimension.0 * COMPUTE.polynomial_size.0;
+        assert_eq!(ENCRYPT.encryption_lwe_dimension.0, size);
+        assert_eq!(ENCRYPT.encryption_noise_distribution, COMPUTE.glwe_noise_distribution);
+        assert_eq!(
+            (ENCRYPT.message_modulus, ENCRYPT.carry_modulus),
+            (COMPUTE.message_modulus, COMPUTE.carry_modulus)
+        );
+    }
 
     #[test]
     fn arithmetic_is_the_same_each_time() {

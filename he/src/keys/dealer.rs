@@ -3,9 +3,14 @@
 use std::thread;
 
 use tfhe::{
-    ClientKey, CompressedCompactPublicKey, CompressedServerKey,
-    core_crypto::prelude::LweCiphertextCount,
-    shortint::client_key::atomic_pattern::AtomicPatternClientKey, zk::CompactPkeCrs,
+    ClientKey, CompressedCompactPublicKey, CompressedServerKey, Tag,
+    core_crypto::{
+        commons::math::random::{DefaultRandomGenerator, RandomGenerator, Seed},
+        prelude::{LweCiphertextCount, LweSecretKey},
+    },
+    integer,
+    shortint::{CompactPrivateKey, client_key::atomic_pattern::AtomicPatternClientKey},
+    zk::{CompactPkeCrs, ZkMSBZeroPaddingBitCount},
 };
 use zeroize::{Zeroize, Zeroizing};
 
@@ -13,7 +18,7 @@ use super::{KeyShare, KeySource, Origin, PublicKeys, Scope};
 use crate::{
     Error, Result,
     input::PROOF_MESSAGES,
-    parameters::{ENCRYPT, config, fix_transform},
+    parameters::{DIGIT_ZERO_BITS, ENCRYPT, PLAINTEXTS, config, fix_transform},
 };
 
 /// Makes the keys of a study.
@@ -48,29 +53,48 @@ impl Dealer {
 fn deal(scope: Scope) -> Result<Dealt> {
     let client = ClientKey::generate(config());
     let server = CompressedServerKey::new(&client);
-    let encryption = CompressedCompactPublicKey::new(&client);
-    let crs = CompactPkeCrs::from_shortint_params(ENCRYPT, LweCiphertextCount(PROOF_MESSAGES))
-        .map_err(|error| Error::Setup(error.to_string()))?;
-    let secret = decryption_key(client)?;
+    let crs = reference_string()?;
+    let (encryption, secret) = secrets(client)?;
     let public = PublicKeys::new(scope, Origin::Dealer, server, encryption, crs)?;
     let shares = split(scope, public.digest(), secret)?;
     Ok(Dealt { public, shares: shares.into_iter().map(Some).collect() })
 }
 
-/// Takes the key that decrypts squashed ciphertexts out of the secret keys, and wipes the others.
-fn decryption_key(client: ClientKey) -> Result<Zeroizing<Vec<u128>>> {
-    let (compute, encryption, _, squash, ..) = client.into_raw_parts();
-    if let AtomicPatternClientKey::Standard(keys) = compute.into_raw_parts().atomic_pattern {
-        let (big, small, ..) = keys.into_raw_parts();
-        big.into_container().zeroize();
-        small.into_container().zeroize();
-    }
-    if let Some((key, _)) = encryption {
-        key.into_raw_parts().into_raw_parts().0.into_container().zeroize();
-    }
+/// What proofs of encryption are made and checked with: every message is a digit below 4.
+pub(crate) fn reference_string() -> Result<CompactPkeCrs> {
+    let mut seed = [0; 16];
+    getrandom::fill(&mut seed).map_err(|_| Error::Randomness)?;
+    let seed = Seed(u128::from_le_bytes(seed));
+    CompactPkeCrs::new(
+        ENCRYPT.encryption_lwe_dimension,
+        LweCiphertextCount(PROOF_MESSAGES),
+        ENCRYPT.encryption_noise_distribution,
+        ENCRYPT.ciphertext_modulus,
+        PLAINTEXTS,
+        ZkMSBZeroPaddingBitCount(DIGIT_ZERO_BITS),
+        &mut RandomGenerator::<DefaultRandomGenerator>::new(seed),
+    )
+    .map_err(|error| Error::Setup(error.to_string()))
+}
+
+/// The key that sites encrypt under and the key that decrypts squashed ciphertexts; wipes all others.
+fn secrets(client: ClientKey) -> Result<(CompressedCompactPublicKey, Zeroizing<Vec<u128>>)> {
+    let (compute, _, _, squash, ..) = client.into_raw_parts();
+    let AtomicPatternClientKey::Standard(keys) = compute.into_raw_parts().atomic_pattern else {
+        return Err(Error::Setup("keys of another kind were made".into()));
+    };
+    let (big, small, ..) = keys.into_raw_parts();
+    small.into_container().zeroize();
+    let big = Zeroizing::new(big.into_container());
+    let private =
+        CompactPrivateKey::from_raw_parts(LweSecretKey::from_container(big.as_slice()), ENCRYPT)
+            .map_err(|error| Error::Setup(error.to_string()))?;
+    let private = integer::CompactPrivateKey::from_raw_parts(private);
+    let encryption = integer::CompressedCompactPublicKey::new(&private);
+    let encryption = CompressedCompactPublicKey::from_raw_parts(encryption, Tag::default());
     let squash = squash.ok_or_else(|| Error::Setup("no key for squashing was made".into()))?;
     let (key, _) = squash.into_raw_parts().into_raw_parts();
-    Ok(Zeroizing::new(key.into_container()))
+    Ok((encryption, Zeroizing::new(key.into_container())))
 }
 
 /// `secret = s_1 + ... + s_n` in Z_2^128, all but the last uniformly random.

@@ -14,6 +14,8 @@ mod vault;
 
 use std::fmt;
 
+#[cfg(test)]
+pub(crate) use dealer::reference_string;
 pub use dealer::{Dealer, Dealt};
 pub use public::{EncryptionKeys, EvaluationKeys, PublicKeys};
 pub use share::KeyShare;

@@ -5,20 +5,17 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 use tfhe::{
     CompressedCompactPublicKey, CompressedServerKey,
+    conformance::ParameterSetConformant,
     core_crypto::prelude::LweCiphertextCount,
-    integer::{
-        CompactPublicKey, ServerKey,
-        key_switching_key::{KeySwitchingKeyMaterial, KeySwitchingKeyView},
-        noise_squashing::NoiseSquashingKey,
-    },
-    zk::{CompactPkeCrs, new_compact_pke_crs_conformance_params},
+    integer::{CompactPublicKey, ServerKey, noise_squashing::NoiseSquashingKey},
+    zk::{CompactPkeCrs, CompactPkeZkScheme},
 };
 
 use super::{Origin, Scope};
 use crate::{
     Error, Result,
     input::PROOF_MESSAGES,
-    parameters::{ENCRYPT, PARAMETERS, config, fix_transform},
+    parameters::{DIGIT_ZERO_BITS, ENCRYPT, PARAMETERS, PLAINTEXTS, config, fix_transform},
     wire,
 };
 
@@ -50,7 +47,6 @@ pub struct EvaluationKeys {
     pub(crate) digest: [u8; 32],
     pub(crate) key: ServerKey,
     pub(crate) squash: NoiseSquashingKey,
-    cast: KeySwitchingKeyMaterial,
 }
 
 impl PublicKeys {
@@ -118,9 +114,7 @@ impl PublicKeys {
                 crate::hex(&agreed)
             )));
         }
-        let crs =
-            new_compact_pke_crs_conformance_params(ENCRYPT, LweCiphertextCount(PROOF_MESSAGES))
-                .map_err(|error| Error::Setup(error.to_string()))?;
+        let crs = of_our_parameters()?;
         Ok(Self {
             scope,
             origin,
@@ -143,19 +137,10 @@ impl PublicKeys {
     /// [`Error::Memory`] if so much is not free; [`Error::Setup`] if the keys lack a part.
     pub fn evaluation(&self) -> Result<EvaluationKeys> {
         fix_transform();
-        if let Some(available) = available_mb()
-            && available < EvaluationKeys::MEMORY_MB
-        {
-            return Err(Error::Memory { needed: EvaluationKeys::MEMORY_MB, available });
-        }
-        let (key, cast, _, _, squash, ..) = self.server.decompress().into_raw_parts();
-        let missing = || Error::Setup("the public keys lack a part".into());
-        Ok(EvaluationKeys {
-            digest: self.digest,
-            key,
-            squash: squash.ok_or_else(missing)?,
-            cast: cast.ok_or_else(missing)?,
-        })
+        enough(available_mb())?;
+        let (key, _, _, _, squash, ..) = self.server.decompress().into_raw_parts();
+        let squash = squash.ok_or_else(|| Error::Setup("the public keys lack a part".into()))?;
+        Ok(EvaluationKeys { digest: self.digest, key, squash })
     }
 }
 
@@ -174,10 +159,27 @@ impl EvaluationKeys {
     pub fn digest(&self) -> [u8; 32] {
         self.digest
     }
+}
 
-    pub(crate) fn cast(&self) -> KeySwitchingKeyView<'_> {
-        KeySwitchingKeyView::from_keyswitching_key_material(self.cast.as_view(), &self.key, None)
-    }
+/// What a reference string must be: for our dimension, noise and digits, and so many messages.
+fn of_our_parameters() -> Result<<CompactPkeCrs as ParameterSetConformant>::ParameterSet> {
+    let (dimension, messages, noise, modulus, plaintexts) = CompactPkeCrs::prepare_crs_parameters(
+        ENCRYPT.encryption_lwe_dimension,
+        LweCiphertextCount(PROOF_MESSAGES),
+        ENCRYPT.encryption_noise_distribution,
+        ENCRYPT.ciphertext_modulus,
+        PLAINTEXTS,
+        CompactPkeZkScheme::V2,
+    )
+    .map_err(|error| Error::Setup(error.to_string()))?;
+    Ok(<CompactPkeCrs as ParameterSetConformant>::ParameterSet::new(
+        dimension.0,
+        messages.0,
+        noise,
+        modulus,
+        plaintexts,
+        DIGIT_ZERO_BITS,
+    ))
 }
 
 fn digest(scope: Scope, origin: Origin, parts: &[Vec<u8>; 3]) -> [u8; 32] {
@@ -196,10 +198,32 @@ fn digest(scope: Scope, origin: Origin, parts: &[Vec<u8>; 3]) -> [u8; 32] {
     hash.finalize().into()
 }
 
+/// Whether the keys fit into so many free MB; where the system does not tell, they are tried.
+fn enough(available: Option<u64>) -> Result<()> {
+    let needed = EvaluationKeys::MEMORY_MB;
+    match available {
+        Some(available) if available < needed => Err(Error::Memory { needed, available }),
+        _ => Ok(()),
+    }
+}
+
 /// Free memory in MB, where the system tells.
 fn available_mb() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kilobytes >> 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn too_little_memory_is_said_before_keys_are_expanded() {
+        let text = enough(Some(512)).unwrap_err().to_string();
+        let due = EvaluationKeys::MEMORY_MB;
+        assert!(text.contains(&format!("{due} MB")) && text.contains("512 MB"), "{text}");
+        assert!(enough(Some(due)).is_ok() && enough(None).is_ok());
+    }
 }

@@ -17,6 +17,11 @@ pub(crate) enum Work {
     Atom(Atom),
     /// The result of a gate.
     Gate(u32),
+    /// The digits of a sum of what some parties entered, with carries taken over but not refreshed.
+    Digits(FormId),
+    /// Whether a digit from `from` on, and below `digits`, is not 0, at the place where a comparison wants
+    /// it.
+    High { form: FormId, from: usize, digits: usize },
     /// A comparison of an integer with a public one.
     Against { form: FormId, constant: u128, equal: bool, not: bool },
     /// A comparison of two integers.
@@ -62,7 +67,37 @@ pub(super) fn tasks(program: &mut Program) -> Vec<Task> {
     order
 }
 
+/// Parties whose digits are added before carries are taken over: `4 * 3 + 3 = 15` is what a block holds.
+pub(crate) const TOGETHER: usize = 4;
+
 impl Program {
+    /// If the number is a sum of what a few parties entered, perhaps modulo a power of 4: that sum, and how
+    /// many of its digits the number has.
+    pub(crate) fn digits(&self, form: FormId) -> Option<(FormId, usize)> {
+        let own = &self.forms[form as usize];
+        if own.constant != 0 || own.terms.values().any(|&c| c != 1) {
+            return None;
+        }
+        let kind = |atom: &Atom| &self.atoms[*atom as usize].kind;
+        if own.terms.len() == 1
+            && let Some(Kind::Reduced(inner, width)) = own.terms.keys().next().map(kind)
+            && width.is_multiple_of(crate::BLOCK_BITS)
+        {
+            let (sum, digits) = self.digits(*inner)?;
+            return Some((sum, digits.min((width / crate::BLOCK_BITS) as usize)));
+        }
+        let entered = own.terms.keys().all(|atom| matches!(kind(atom), Kind::Input { .. }));
+        let few = (1..=TOGETHER).contains(&own.terms.len());
+        (entered && few).then(|| (form, self.form_blocks(own)))
+    }
+
+    /// Digits that a comparison with this constant looks at one by one; of those above it asks only
+    /// whether all are 0. An even number, so that comparisons with several small constants ask that once.
+    pub(crate) fn low_digits(constant: u128) -> usize {
+        let bits = 128 - constant.leading_zeros();
+        bits.div_ceil(2 * crate::BLOCK_BITS) as usize * 2
+    }
+
     /// What computes a gate: itself, or the comparison that it is.
     pub(crate) fn gate_work(&mut self, gate: u32) -> Work {
         match self.gates[gate as usize] {
@@ -96,6 +131,14 @@ impl Program {
         self.gate_work(bit.gate)
     }
 
+    /// The digits of a number if it is a sum of what few parties entered, else the number.
+    fn value_or_digits(&mut self, form: FormId, blocks: usize) -> Work {
+        match self.digits(form) {
+            Some((sum, _)) => Work::Digits(sum),
+            None => Work::Value { form, blocks },
+        }
+    }
+
     fn value(&mut self, form: FormId) -> Work {
         let blocks = blocks(self.range(&self.forms[form as usize]).1);
         Work::Value { form, blocks }
@@ -115,10 +158,12 @@ impl Program {
                     Kind::Choose(c, x, y) => {
                         let mut needs = vec![self.bit_work(c)];
                         // 0 needs no ciphertext: the other one is masked.
-                        for form in [x, y] {
-                            if self.forms[form as usize] != Form::default() {
-                                needs.push(Work::Value { form, blocks });
-                            }
+                        let default = Form::default();
+                        let nil = [x, y].map(|form| self.forms[form as usize] == default);
+                        match nil {
+                            [false, true] => needs.push(self.value_or_digits(x, blocks)),
+                            [true, false] => needs.push(self.value_or_digits(y, blocks)),
+                            _ => needs.extend([x, y].map(|form| Work::Value { form, blocks })),
                         }
                         needs
                     }
@@ -129,19 +174,41 @@ impl Program {
                 }
             }
             Work::Gate(gate) => match self.gates[gate as usize].clone() {
-                Gate::Plane { of, width, .. } => {
+                Gate::Plane { of, width, index } => {
                     let blocks = width.div_ceil(crate::BLOCK_BITS) as usize;
-                    vec![Work::Value { form: of, blocks }]
+                    match self.digits(of) {
+                        Some((sum, digits)) if (index / crate::BLOCK_BITS) < digits as u32 => {
+                            vec![Work::Digits(sum)]
+                        }
+                        _ => vec![Work::Value { form: of, blocks }],
+                    }
                 }
                 Gate::And(parts) => parts.iter().map(|part| self.gate_work(part.gate)).collect(),
                 Gate::Xor(parts) => parts.iter().map(|&part| self.gate_work(part)).collect(),
                 Gate::False | Gate::Input { .. } | Gate::Negative(_) | Gate::Zero(_) => vec![],
             },
-            Work::Against { form, .. } => vec![self.value(form)],
+            Work::Against { form, constant, equal, .. } => match self.digits(form) {
+                Some((sum, digits)) if !equal || constant == 0 => {
+                    let from = Self::low_digits(if equal { 1 } else { constant });
+                    let mut needs = vec![Work::Digits(sum)];
+                    if from < digits {
+                        needs.push(Work::High { form: sum, from, digits });
+                    }
+                    needs
+                }
+                _ => vec![self.value(form)],
+            },
+            Work::High { form, .. } => vec![Work::Digits(form)],
+            Work::Digits(form) => {
+                self.forms[form as usize].terms.keys().map(|&atom| Work::Atom(atom)).collect()
+            }
             Work::Between { left, right, blocks, .. } => {
                 vec![Work::Value { form: left, blocks }, Work::Value { form: right, blocks }]
             }
             Work::Value { form, .. } => {
+                if let Some((sum, _)) = self.digits(form) {
+                    return vec![Work::Digits(sum)];
+                }
                 let form = self.forms[form as usize].clone();
                 let of = |&atom: &Atom| match self.atoms[atom as usize].kind {
                     Kind::Bit(bit) => self.bit_work(bit),

@@ -45,7 +45,8 @@ impl Plain<'_> {
                             (true, _) => (0, needs[1]),
                             _ => (needs[1], needs[2]),
                         };
-                        if Self::signed(c, needs[0]) == 1 { yes } else { no }
+                        let chosen = if Self::signed(c, needs[0]) == 1 { yes } else { no };
+                        Self::modulo(chosen, info.blocks())
                     }
                     Kind::Reduced(_, width) => needs[0] & ((1 << width) - 1),
                 };
@@ -62,12 +63,28 @@ impl Plain<'_> {
                 Gate::Xor(_) => needs.iter().sum::<u128>() & 1,
                 gate => unreachable!("{gate:?} is a comparison"),
             },
-            Work::Against { constant, equal, not, .. } => {
-                let bit = if equal { needs[0] == constant } else { needs[0] < constant };
+            Work::Against { form, constant, equal, not } => {
+                let value = match program.digits(form) {
+                    Some((_, digits)) => Self::modulo(needs[0], digits),
+                    None => needs[0],
+                };
+                if let Some(&high) = needs.get(1) {
+                    let rest = Self::modulo(value, Program::low_digits(constant.max(1)));
+                    assert_eq!(high == 1, rest != value, "what is above the low digits");
+                }
+                let bit = if equal { value == constant } else { value < constant };
                 u128::from(bit != not)
             }
             Work::Between { equal, .. } => {
                 u128::from(if equal { needs[0] == needs[1] } else { needs[0] < needs[1] })
+            }
+            Work::Digits(_) => needs.iter().sum(),
+            Work::High { from, digits, .. } => {
+                u128::from(Self::modulo(needs[0], digits) >> (2 * from) != 0)
+            }
+            Work::Value { form, blocks } if program.digits(form).is_some() => {
+                let (_, digits) = program.digits(form).unwrap();
+                Self::modulo(needs[0], digits.min(blocks))
             }
             Work::Value { form, blocks } => {
                 let form = &program.forms[form as usize];

@@ -41,7 +41,7 @@ impl World {
     /// If they cannot be made.
     pub fn load(folder: &Path) -> Self {
         let scope = Scope::new(STUDY, HOLDERS).unwrap();
-        let folder = folder.join("tacit-he-keys-2");
+        let folder = folder.join("tacit-he-keys-3");
         let (public, shares) = read(&folder, scope).unwrap_or_else(|| {
             let mut dealt = Dealer.deal(scope).unwrap();
             let shares: Vec<KeyShare> = (0..HOLDERS).map(|i| dealt.share(i).unwrap()).collect();
