@@ -21,7 +21,7 @@ use crate::{
 The first three sites compute; two sites get the engine additive, whose triples come from a dealer
 (one more process, which holds no data). The engine clear keeps nothing secret among the compute
 sites and is there only when --engines names it; so is fhe, whose keys are made at once: that takes
-about half a minute, 3 GB of memory and 400 MB of disk.
+about a minute, 2.5 GB of memory and 400 MB of disk.
 
 Examples:
   tacit sandbox new demo/ --table visits=visits.csv
