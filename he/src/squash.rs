@@ -121,6 +121,19 @@ impl Squashed {
         bytes
     }
 
+    /// Reads what this party evaluated itself from `statement`, and kept since: [`Squashed::to_bytes`].
+    ///
+    /// # Errors
+    /// [`Error::Rejected`] if there are not exactly `due` ciphertexts.
+    ///
+    /// # Security
+    /// For bytes from this party's own store alone. What was received, and is read with this, would
+    /// pass for evaluated here.
+    pub fn kept(bytes: &[u8], due: usize, statement: [u8; 32]) -> Result<Self> {
+        let read = Self::from_bytes(bytes, due, "this party's own store")?;
+        Ok(Self { statement: Some(statement), ..read })
+    }
+
     /// Reads what `party` sent, of which `due` ciphertexts are expected.
     ///
     /// # Errors

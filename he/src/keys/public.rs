@@ -66,6 +66,12 @@ impl PublicKeys {
         Ok(Self { scope, origin, digest, server, encryption, crs })
     }
 
+    /// The same keys, as if they had been made for another study: for tests alone.
+    pub(crate) fn of_study(self, study: [u8; 32]) -> Result<Self> {
+        let scope = Scope { study, ..self.scope };
+        Self::new(scope, self.origin, self.server, self.encryption, self.crs)
+    }
+
     /// What they are for.
     pub fn scope(&self) -> Scope {
         self.scope
@@ -207,9 +213,8 @@ fn enough(available: Option<u64>) -> Result<()> {
     }
 }
 
-/// Memory in MB that programs can still have without swapping, where the system tells: what
-/// [`PublicKeys::evaluation`] looks at.
-pub fn available_mb() -> Option<u64> {
+/// Free memory in MB, where the system tells.
+fn available_mb() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;

@@ -8,4 +8,4 @@ mod random;
 mod world;
 
 pub use random::{Random, circuit};
-pub use world::World;
+pub use world::{World, keys_of, words};

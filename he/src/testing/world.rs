@@ -40,14 +40,7 @@ impl World {
     /// # Panics
     /// If they cannot be made.
     pub fn load(folder: &Path) -> Self {
-        let scope = Scope::new(STUDY, HOLDERS).unwrap();
-        let folder = folder.join("tacit-he-keys-3");
-        let (public, shares) = read(&folder, scope).unwrap_or_else(|| {
-            let mut dealt = Dealer.deal(scope).unwrap();
-            let shares: Vec<KeyShare> = (0..HOLDERS).map(|i| dealt.share(i).unwrap()).collect();
-            write(&folder, dealt.public(), &shares);
-            read(&folder, scope).expect("keys that were just written are read back")
-        });
+        let (public, shares) = keys(folder);
         let (encryption, evaluation) = (public.encryption(), public.evaluation().unwrap());
         Self { public, encryption, evaluation, shares }
     }
@@ -154,6 +147,38 @@ impl World {
         };
         squashed.blocks.iter().zip(messages).map(noise).collect()
     }
+}
+
+/// The keys of three holders, from a folder, or made and stored there.
+fn keys(folder: &Path) -> (PublicKeys, Vec<KeyShare>) {
+    let scope = Scope::new(STUDY, HOLDERS).unwrap();
+    let folder = folder.join("tacit-he-keys-3");
+    read(&folder, scope).unwrap_or_else(|| {
+        let mut dealt = Dealer.deal(scope).unwrap();
+        let shares: Vec<KeyShare> = (0..HOLDERS).map(|i| dealt.share(i).unwrap()).collect();
+        write(&folder, dealt.public(), &shares);
+        read(&folder, scope).expect("keys that were just written are read back")
+    })
+}
+
+/// The same keys as if they had been made for the study with this digest.
+///
+/// # Panics
+/// If they cannot be made.
+pub fn keys_of(folder: &Path, study: [u8; 32]) -> (PublicKeys, Vec<KeyShare>) {
+    let (public, shares) = keys(folder);
+    let public = public.of_study(study).unwrap();
+    let share = |share: &KeyShare| {
+        let words = share.words().to_vec().into();
+        KeyShare::new(public.scope(), public.digest(), share.holder(), words).unwrap()
+    };
+    let shares = shares.iter().map(share).collect();
+    (public, shares)
+}
+
+/// The secret words of a share, to look for them where they must not be.
+pub fn words(share: &KeyShare) -> &[u128] {
+    share.words()
 }
 
 fn read(folder: &Path, scope: Scope) -> Option<(PublicKeys, Vec<KeyShare>)> {
