@@ -9,7 +9,6 @@ mod context;
 mod engines;
 mod error;
 mod failures;
-mod keys;
 mod process;
 mod progress;
 mod render;

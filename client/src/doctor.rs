@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use tacit_governance::{KeyPair, Party, Role, SignatureState, Study, Timestamp};
+use tacit_governance::{KeyPair, SignatureState, Study, Timestamp};
 use tacit_net::{
     mesh::{Endpoint, Options, SecretKey},
     quic::Buffers,
@@ -13,7 +13,6 @@ use tacit_plan::Digest;
 use crate::{
     Side,
     client::carrier,
-    doctor_keys,
     reach::{Reached, reach},
 };
 
@@ -26,7 +25,7 @@ pub struct Finding {
     /// Whether it is as it should be.
     pub ok: bool,
     /// Short name of the check: `key`, `study`, `signatures`, `validity`, `reach NAME`, `clock NAME`,
-    /// `udp`, `tcp`; where the study allows `fhe`, `keys`, `share` and `memory`.
+    /// `udp`, `tcp`.
     pub check: String,
     /// What was found.
     pub what: String,
@@ -132,7 +131,6 @@ fn examine_study(path: &Path, study: &Study, key: Option<&KeyPair>, findings: &m
             "look at this machine's clock; else the sites agree on a new study and sign it",
         ),
     });
-    findings.extend(doctor_keys::examine(study, path, key));
     let Some(key) = key else { return };
     let party = study.party_of(&key.public());
     match party {
@@ -157,12 +155,7 @@ fn examine_study(path: &Path, study: &Study, key: Option<&KeyPair>, findings: &m
         Ok(endpoint) => {
             findings.extend(endpoint.socket_buffers().map(buffers));
             if party.is_some() {
-                // A dealer that makes keys alone serves nobody.
-                let serves = |other: &Party| {
-                    other.role != Role::Dealer || study.engines().additive.is_some()
-                };
-                let others = study.parties().iter().filter(|other| serves(other));
-                let others = others.filter(|other| other.key != key.public());
+                let others = study.parties().iter().filter(|other| other.key != key.public());
                 let asked: Vec<_> = others
                     .filter(|other| other.address.is_some())
                     .map(|other| {

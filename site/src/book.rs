@@ -17,6 +17,8 @@ use tacit_plan::Digest;
 pub(crate) struct Book(Mutex<Inside>);
 
 struct Inside {
+    #[cfg(feature = "fhe")]
+    path: std::path::PathBuf,
     receipts: Receipts,
     /// With whether it counts by its receipt already.
     running: HashMap<Asked, bool>,
@@ -63,7 +65,30 @@ impl Book {
         if let Some(note) = receipts.note() {
             tracing::warn!("{note}");
         }
-        Ok(Self(Mutex::new(Inside { receipts, running: HashMap::new() })))
+        Ok(Self(Mutex::new(Inside {
+            #[cfg(feature = "fhe")]
+            path: path.to_owned(),
+            receipts,
+            running: HashMap::new(),
+        })))
+    }
+
+    /// The hash of the last receipt of a session that says that this phase was released. Reads all
+    /// receipts: for a party that was stopped before it could note the hash.
+    #[cfg(feature = "fhe")]
+    pub fn released(&self, session: &[u8; 32], phase: &str) -> Result<Option<Digest>> {
+        let path = self.inside().path.clone();
+        let session = Digest(*session).to_string();
+        let mut found = None;
+        tacit_governance::receipts::read(&path, &mut |entry| {
+            let record = &entry.record;
+            let same = record.session == session && record.phase.as_deref() == Some(phase);
+            if same && record.outcome == tacit_governance::Outcome::Released {
+                found = Some(entry.hash);
+            }
+            Ok(())
+        })?;
+        Ok(found)
     }
 
     /// Takes one of the analyst's queries of the day in this study, if `per_day` has one left.

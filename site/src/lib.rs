@@ -36,6 +36,9 @@
 //! receipt was written leaves two, and the second one says so. The daily quota counts sessions that
 //! a party accepted, from the receipts on disk and those still running.
 //!
+//! A question on `fhe` has conversations alone, which may lie days apart: after `Accepted` the analyst's
+//! program asks each party for its step, and carries what it makes to the others (feature `fhe`).
+//!
 //! A party that is lost in any phase is noticed by its peers' deadlines or its closed connection;
 //! whoever notices first tells the others the first culprit, so that everybody names the same.
 
@@ -45,6 +48,8 @@ mod config;
 mod epoch;
 mod error;
 mod failure;
+#[cfg(feature = "fhe")]
+mod fhe;
 mod guests;
 mod joint;
 mod limits;

@@ -11,6 +11,9 @@ use tacit_mpc::Bill;
 /// traffic_mib = 65536             # sent and received by this party in one query
 /// conversations = 64              # open at once, of one analyst
 /// refusals_per_minute = 20        # beyond that, questions are turned away unread
+/// fhe_open = 256                  # questions on fhe that have not ended, of one analyst
+/// fhe_store_mib = 4096            # kept for all questions on fhe
+/// fhe_minutes = 60                # of evaluation here, as calibrated
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -24,6 +27,12 @@ pub struct Limits {
     /// Questions of one analyst that may be refused or called off within a minute. Each leaves a
     /// receipt; those beyond leave one together.
     pub refusals_per_minute: u64,
+    /// Questions on `fhe` of one analyst that have not ended.
+    pub fhe_open: usize,
+    /// Most MiB of ciphertexts that are kept for all questions on `fhe`.
+    pub fhe_store_mib: u64,
+    /// Most minutes that an evaluation may take on this machine, as the study's calibration says.
+    pub fhe_minutes: u64,
 }
 
 impl Default for Limits {
@@ -34,6 +43,9 @@ impl Default for Limits {
             // Fifty queries at once are served.
             conversations: 64,
             refusals_per_minute: 20,
+            fhe_open: 256,
+            fhe_store_mib: 4 << 10,
+            fhe_minutes: 60,
         }
     }
 }
@@ -46,8 +58,16 @@ impl Limits {
 
     /// Whether the numbers allow any work at all.
     pub(crate) fn sound(&self) -> Result<(), String> {
-        let least = self.memory_mib.min(self.traffic_mib).min(self.refusals_per_minute);
-        if least == 0 || self.conversations == 0 {
+        let least = [
+            self.memory_mib,
+            self.traffic_mib,
+            self.refusals_per_minute,
+            self.conversations as u64,
+            self.fhe_open as u64,
+            self.fhe_store_mib,
+            self.fhe_minutes,
+        ];
+        if least.contains(&0) {
             return Err("[limits]: each must be 1 or more".to_owned());
         }
         Ok(())

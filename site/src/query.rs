@@ -7,7 +7,7 @@ use tacit_governance::{
     session::{Ask, Code, Failure, LARGEST_SQL, Mismatch, Phase, Reply, SiteReport},
 };
 use tacit_mpc::Column;
-use tacit_plan::Digest;
+use tacit_plan::{Digest, Plan};
 
 use crate::{
     asker::Asker,
@@ -98,7 +98,7 @@ fn take_part(
     asker: &Asker,
 ) -> Result<SiteReport, Failure> {
     let begin = Instant::now();
-    let inputs = local(shared, served, job, asker)?;
+    let inputs = local(shared, served, &job.plan, rounds(job), asker)?;
     let local = begin.elapsed().as_secs_f64();
     asker.tell(&accepted(job));
     let epochs = asker.start(PATIENCE, SILENCE)?;
@@ -134,7 +134,7 @@ fn rounds(job: &Job) -> u64 {
     job.bill.parties.get(job.me()).map_or(0, |cost| cost.rounds)
 }
 
-fn no_place(no: NoPlace<Failure>) -> Failure {
+pub(crate) fn no_place(no: NoPlace<Failure>) -> Failure {
     match no {
         NoPlace::GaveUp(failure) => failure,
         NoPlace::Full => Failure::new(Code::Busy, "as many queries wait as may; ask again later"),
@@ -142,18 +142,19 @@ fn no_place(no: NoPlace<Failure>) -> Failure {
 }
 
 /// Runs the local part on this site's rows. A dealer has none.
-fn local(
+pub(crate) fn local(
     shared: &Shared,
     served: &Served,
-    job: &Job,
+    plan: &Plan,
+    rounds: u64,
     asker: &Asker,
 ) -> Result<Vec<Column>, Failure> {
     let Some(tables) = &served.tables else { return Ok(Vec::new()) };
     let _place = shared.local.take(|_| asker.wanted()).map_err(no_place)?;
-    asker.tell(&Reply::Progress { phase: Phase::Local, round: 0, rounds: rounds(job) });
+    asker.tell(&Reply::Progress { phase: Phase::Local, round: 0, rounds });
     // Local errors name files and may quote what lies in them: they stay here.
     let failed = |error: &dyn std::fmt::Display| {
-        tracing::error!(session = %Digest(job.agreement.session).short(), %error, "the local part");
+        tracing::error!(plan = %plan.digest().short(), %error, "the local part");
         let what = "the site's data could not be read; its operator's log says why";
         Failure::new(Code::Data, what).by(&served.me.name)
     };
@@ -168,9 +169,9 @@ fn local(
     };
     let own = shared.runtime.block_on(async {
         tokio::select! {
-            own = tacit_sql::run_local(tables, &job.plan) => own.map_err(|error| failed(&error)),
+            own = tacit_sql::run_local(tables, plan) => own.map_err(|error| failed(&error)),
             failure = gone => Err(failure),
         }
     })?;
-    tacit_protocols::inputs(&job.plan, &own).map_err(|error| failed(&error))
+    tacit_protocols::inputs(plan, &own).map_err(|error| failed(&error))
 }

@@ -21,10 +21,21 @@ pub(crate) struct Served {
     pub study: Study,
     /// This party in the study.
     pub me: Party,
+    /// The study file.
+    #[cfg(feature = "fhe")]
+    pub path: std::path::PathBuf,
     /// This site's part of the tables; `None` at the dealer.
     pub tables: Option<Tables>,
     refuse: Refuse,
     per_day: Option<u64>,
+}
+
+/// A question that this party has compiled itself, and who takes part in it.
+pub(crate) struct Examined {
+    pub session: SessionParties,
+    /// This party's session index.
+    pub me: usize,
+    pub plan: Plan,
 }
 
 /// A question that this party has compiled itself and is willing to take part in.
@@ -105,7 +116,15 @@ impl Served {
             }
         };
         let (refuse, per_day) = (serving.refuse.clone(), serving.queries_per_day);
-        Ok(Self { study, me, tables, refuse, per_day })
+        Ok(Self {
+            study,
+            me,
+            #[cfg(feature = "fhe")]
+            path: serving.study.clone(),
+            tables,
+            refuse,
+            per_day,
+        })
     }
 
     /// The analyst of this study whose key it is.
@@ -126,6 +145,37 @@ impl Served {
         limits: &Limits,
         book: &'a Book,
     ) -> Result<(Job, Option<Held<'a>>), Failure> {
+        let Examined { session, me, plan } = self.examine(ask, analyst)?;
+        if ask.engine == "fhe" {
+            let what = format!(
+                "the binary of {} was built without homomorphic evaluation: cargo build --features fhe",
+                self.me.name
+            );
+            return Err(Failure::new(Code::Policy, what));
+        }
+        let job = build(plan, session, me, ask, epoch)?;
+        limits.check(&job.bill, me).map_err(|error| Failure::new(Code::Policy, error))?;
+        if ask.dry_run {
+            return Ok((job, None));
+        }
+        let held = self.debit(ask, analyst, book)?;
+        Ok((job, Some(held)))
+    }
+
+    /// Takes one of the analyst's questions of the day.
+    pub fn debit<'a>(
+        &self,
+        ask: &Ask,
+        analyst: &Party,
+        book: &'a Book,
+    ) -> Result<Held<'a>, Failure> {
+        let place = Asked { study: ask.study, analyst: analyst.name.clone(), session: ask.session };
+        let held = book.debit(place, self.per_day, Timestamp::now());
+        held.map_err(|error| Failure::new(Code::Quota, error))
+    }
+
+    /// What is looked at whatever the engine: version, study, the parties, the text, the deny list.
+    pub fn examine(&self, ask: &Ask, analyst: &Party) -> Result<Examined, Failure> {
         let now = Timestamp::now();
         let differs = |what: &str, ours: String, theirs: String| {
             Failure::from(Mismatch { what: what.to_owned(), ours, theirs })
@@ -150,14 +200,7 @@ impl Served {
         self.refuse
             .check(&plan, &analyst.name, &analyst.key.to_string())
             .map_err(fail(Code::Policy))?;
-        let job = build(plan, session, me, ask, epoch)?;
-        limits.check(&job.bill, me).map_err(fail(Code::Policy))?;
-        if ask.dry_run {
-            return Ok((job, None));
-        }
-        let place = Asked { study: ask.study, analyst: analyst.name.clone(), session: ask.session };
-        let held = book.debit(place, self.per_day, now).map_err(fail(Code::Quota))?;
-        Ok((job, Some(held)))
+        Ok(Examined { session, me, plan })
     }
 
     fn compile(&self, sql: &str) -> Result<Plan, Failure> {

@@ -59,6 +59,9 @@ pub(crate) struct Shared {
     /// Places for compiling questions.
     pub compiling: Places,
     pub guests: Arc<Guests>,
+    /// Questions on `fhe`, if a study that is served here has them.
+    #[cfg(feature = "fhe")]
+    pub fhe: Option<Arc<crate::fhe::Fhe>>,
     conversations: AtomicUsize,
 }
 
@@ -113,6 +116,14 @@ impl Site {
             served.push(runtime.block_on(Served::open(&serving, &key.public(), &cache))?);
         }
         let epoch = epoch::advance(&config.state_folder())?;
+        #[cfg(feature = "fhe")]
+        let fhe = crate::fhe::Fhe::open(
+            &config.state_folder(),
+            &key,
+            &served,
+            &config.limits,
+            config.max_queue,
+        )?;
         let listen = listen(config, &served[0].me)?;
         let secret = SecretKey::from_seed(*key.seed());
         let transport = transport(config, &served)?;
@@ -132,6 +143,8 @@ impl Site {
             runtime,
             compiling: Places::new(config.max_local, MAX_CONVERSATIONS),
             guests: Guests::new(&config.limits),
+            #[cfg(feature = "fhe")]
+            fhe,
             conversations: AtomicUsize::new(0),
         };
         Ok(Self { shared: Arc::new(shared), shutdown: Shutdown::new() })
@@ -239,10 +252,19 @@ impl std::fmt::Debug for Site {
     }
 }
 
-/// Counts a conversation out when it ends, however it ends.
-struct Guard {
+/// Counts a conversation, or other work, out when it ends, however it ends.
+pub(crate) struct Guard {
     shared: Arc<Shared>,
     _visit: Option<Visit>,
+}
+
+#[cfg(feature = "fhe")]
+impl Guard {
+    /// Counts work in that goes on without a conversation: the service waits for its end, too.
+    pub fn of(shared: &Arc<Shared>) -> Self {
+        shared.conversations.fetch_add(1, Ordering::AcqRel);
+        Self { shared: shared.clone(), _visit: None }
+    }
 }
 
 impl Drop for Guard {
@@ -292,7 +314,7 @@ fn tell(conversation: &Conversation, reply: &Reply) {
     }
 }
 
-fn converse(shared: &Shared, incoming: Incoming, shutdown: Shutdown) {
+fn converse(shared: &Arc<Shared>, incoming: Incoming, shutdown: Shutdown) {
     let Incoming { from, name, conversation } = incoming;
     let Ok(Some(bytes)) = conversation.receive(PATIENCE) else { return };
     let refuse = |failure: Failure| {
@@ -308,6 +330,11 @@ fn converse(shared: &Shared, incoming: Incoming, shutdown: Shutdown) {
                                 (limits.refusals_per_minute in this party's site.toml); ask again \
                                 in a minute";
                     return tell(&conversation, &Reply::Refused(Failure::new(Code::Busy, busy)));
+                }
+                #[cfg(feature = "fhe")]
+                if ask.engine == "fhe" {
+                    let asker = Asker::with_steps(conversation, shutdown);
+                    return crate::fhe::answer(shared, served, analyst, &ask, &asker);
                 }
                 let asker = Asker::new(conversation, shutdown);
                 query::answer(shared, served, analyst, &ask, &asker);

@@ -17,7 +17,8 @@ use std::{
 
 use tacit_client::{Answer, Cancel, Client};
 use tacit_governance::{
-    AdditiveTerms, Document, EngineTerms, Engines, KeyPair, Party, Role, STUDY_VERSION, Transport,
+    AdditiveTerms, Document, EngineTerms, Engines, FheTerms, KeyPair, Party, Role, STUDY_VERSION,
+    Transport,
 };
 use tacit_mpc::EngineKind;
 use tacit_plan::{Column, ColumnType, DisclosureTerms, Table};
@@ -38,6 +39,8 @@ pub struct Terms {
     pub behind: bool,
     /// What carries the frames.
     pub transport: Transport,
+    /// Homomorphic encryption; the keys are made by whoever wants them.
+    pub fhe: Option<FheTerms>,
 }
 
 pub struct World {
@@ -111,6 +114,7 @@ impl World {
                     triples: "dealer".into(),
                 }),
                 clear: Some(EngineTerms { compute: computing }),
+                fhe: terms.fhe.clone(),
             },
             parties,
             tables: BTreeMap::from([("visits".to_owned(), table())]),

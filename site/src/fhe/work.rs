@@ -1,0 +1,176 @@
+//! The work on ciphertexts: evaluating what was given, and this holder's part of the decryption.
+
+use tacit_governance::{
+    phases::{Kind, Parcel},
+    session::{Code, Failure},
+};
+use tacit_he::{Accepted, Decryption, Error, Guard, Memory, Squashed, Verify};
+
+use super::{
+    Fhe,
+    evaluations::Run,
+    job::Job,
+    store::{Slot, Store},
+    trouble::Trouble,
+};
+
+impl Memory for Store {
+    fn part(&self, plan: &[u8; 32]) -> tacit_he::Result<Option<Vec<u8>>> {
+        Self::part(self, plan).map_err(kept)
+    }
+
+    fn decrypted(&self, block: &[u8; 32]) -> tacit_he::Result<bool> {
+        Self::decrypted(self, block).map_err(kept)
+    }
+
+    fn spend(&self, plan: &[u8; 32], blocks: &[[u8; 32]], part: &[u8]) -> tacit_he::Result<()> {
+        Self::spend(self, plan, blocks, part).map_err(kept)
+    }
+}
+
+fn kept(trouble: Trouble) -> Error {
+    Error::Store(trouble.to_string())
+}
+
+impl Fhe {
+    /// Evaluates what was given and keeps what this party needs of it.
+    pub(super) fn evaluate(&self, job: &Job, run: &Run) -> Result<(), Failure> {
+        let at_me = |trouble: Trouble| trouble.failure(&job.name);
+        let session = &job.agreement.session;
+        let squashed = match self.own(job)? {
+            Some(squashed) => squashed,
+            None => {
+                let uploads = self.uploads(job)?;
+                run.wanted()?;
+                let keys = job.keys.evaluation()?;
+                let watch = |done: usize, total: usize| run.went(done, total);
+                tacit_he::evaluate(&keys, &job.program, &uploads, 0, &watch).map_err(
+                    |error| match (&error, run.wanted()) {
+                        (Error::Stopped, Err(stopped)) => stopped,
+                        _ => failure(&error, job),
+                    },
+                )?
+            }
+        };
+        if job.holds() && job.reevaluates() {
+            let statement = squashed.statement().unwrap_or([0; 32]);
+            let bytes = [&statement[..], &squashed.to_bytes()].concat();
+            self.store.put(session, Slot::Own, None, &bytes, self.caps).map_err(at_me)?;
+        }
+        if job.evaluates() {
+            let bytes = job.result(&squashed);
+            let parcel = Parcel::sign(&self.key, &job.scope(), Kind::Result, job.me(), &bytes);
+            let slot = Slot::Parcel(Kind::Result, job.agreement.me);
+            self.store.put(session, slot, Some(&parcel), &bytes, self.caps).map_err(at_me)?;
+        }
+        Ok(())
+    }
+
+    /// What this party evaluated before, if it keeps that.
+    fn own(&self, job: &Job) -> Result<Option<Squashed>, Failure> {
+        let at_me = |trouble: Trouble| trouble.failure(&job.name);
+        let bytes = self.store.bytes(&job.agreement.session, Slot::Own).map_err(at_me)?;
+        let Some(bytes) = bytes else { return Ok(None) };
+        let Some((statement, bytes)) = bytes.split_first_chunk::<32>() else {
+            return Err(at_me(Trouble::Store("an evaluation is not whole".into())));
+        };
+        let due = job.program.released();
+        Squashed::kept(bytes, due, *statement).map(Some).map_err(|error| failure(&error, job))
+    }
+
+    /// All uploads, with their proofs checked anew: the store is a file.
+    fn uploads(&self, job: &Job) -> Result<Vec<Accepted>, Failure> {
+        let session = &job.agreement.session;
+        let mut uploads = Vec::new();
+        for &from in &job.session.holders {
+            let slot = Slot::Parcel(Kind::Upload, from as u32);
+            let bytes = self.store.bytes(session, slot).map_err(|t| t.failure(&job.name))?;
+            let missing = || {
+                let what = format!("the upload of {} was not given", job.session.name(from));
+                Failure::new(Code::Message, what)
+            };
+            uploads.push(self.accept(job, from, &bytes.ok_or_else(missing)?)?);
+        }
+        Ok(uploads)
+    }
+
+    /// Checks an upload: its form, its columns and its proofs.
+    pub(super) fn accept(&self, job: &Job, from: usize, bytes: &[u8]) -> Result<Accepted, Failure> {
+        let accepted =
+            tacit_he::accept(&job.keys.encryption, &job.proofs(), from, job.fields(from), bytes);
+        accepted.map_err(|error| {
+            let name = job.session.name(from);
+            let what = match &error {
+                Error::Rejected { what, .. } => format!("refused from {name}: {what}"),
+                other => other.to_string(),
+            };
+            Failure::new(Code::Abort, what).by(name)
+        })
+    }
+
+    /// This holder's part of the decryption: kept, with what it spends, when this returns. The plan was
+    /// evaluated here before, unless the study trusts the evaluator.
+    pub(super) fn part(&self, job: &Job) -> Result<Vec<u8>, Failure> {
+        let at_me = |trouble: Trouble| trouble.failure(&job.name);
+        let session = &job.agreement.session;
+        let slot = Slot::Parcel(Kind::Result, job.evaluator() as u32);
+        let given = self.store.bytes(session, slot).map_err(at_me)?;
+        let given = given.ok_or_else(|| {
+            let who = job.session.name(job.evaluator());
+            Failure::new(Code::Message, format!("the result of {who} was not given"))
+        })?;
+        let share = job.keys.share(&self.key)?;
+        let (claimed, received) = job.read_result(&given).map_err(|error| failure(&error, job))?;
+        let missing = || Failure::new(Code::Internal, "there is nothing to decrypt");
+        let (squashed, approved, verify) = if job.reevaluates() {
+            let own = self.own(job)?.ok_or_else(missing)?;
+            let statement = own.statement().ok_or_else(missing)?;
+            (own, statement, Verify::Reevaluate)
+        } else {
+            let uploads = self.uploads(job)?;
+            let statement = tacit_he::statement(job.agreement.keys.0, &job.program, &uploads);
+            (received.ok_or_else(missing)?, statement, Verify::Trust)
+        };
+        let decryption = Decryption {
+            plan: job.spends(),
+            released: job.program.released(),
+            approved,
+            statement: approved,
+            claimed,
+            squashed: &squashed,
+            verify,
+        };
+        let part = Guard::new(&self.store).decrypt(&share, &decryption);
+        drop(share);
+        match part {
+            Ok(part) => {
+                // Space alone: what is decrypted is not needed again.
+                let _ = self.store.forget(session, Slot::Own);
+                Ok(part)
+            }
+            Err(error @ Error::Refused(_)) => {
+                // A right one may be given in its place.
+                if !job.evaluates() {
+                    self.store.forget(session, slot).map_err(at_me)?;
+                }
+                Err(Failure::new(Code::Abort, error.to_string())
+                    .by(job.session.name(job.evaluator())))
+            }
+            Err(error) => Err(failure(&error, job)),
+        }
+    }
+}
+
+/// An error of the library as the analyst is told it.
+pub(super) fn failure(error: &Error, job: &Job) -> Failure {
+    let me = &job.name;
+    let code = match error {
+        Error::Store(cause) => return Trouble::Store(cause.clone()).failure(me),
+        Error::Unsupported { .. } => Code::Query,
+        Error::Setup(_) | Error::Key(_) => Code::Study,
+        Error::Rejected { .. } | Error::Refused(_) => Code::Abort,
+        Error::Memory { .. } => Code::Busy,
+        _ => Code::Internal,
+    };
+    Failure::new(code, format!("{me}: {error}"))
+}
