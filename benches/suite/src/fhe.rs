@@ -725,7 +725,7 @@ mod tests {
             let circuit = cell_circuit(4, bits, Stage::Suppress);
             let fields = fields(&circuit, SITES + 1, |_, _| bits).unwrap();
             let program = Program::new(&circuit, &fields).unwrap();
-            let number = (4 * (bits as usize).div_ceil(2) + 4) / 2;
+            let number = 2 * (bits as usize).div_ceil(2) + 2;
             assert!((number..=number + 4).contains(&program.released()), "{}", program.released());
         }
     }

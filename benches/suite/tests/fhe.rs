@@ -11,6 +11,7 @@ fn every_phase_gets_a_figure_and_the_count_equals_rep3() {
     let figures = measure(&order, &mut |what| told.push(what.to_owned())).unwrap();
     assert!(told.len() >= 9, "{told:?}");
     let text = text(&figures);
+    println!("{text}");
     let count = &figures.count;
     for seconds in [
         figures.keys.make,
