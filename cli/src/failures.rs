@@ -104,6 +104,7 @@ impl From<Governance> for Failure {
                 ("receipts_locked", Some("is this site running already? end that process first"))
             }
             Governance::Receipts { .. } => ("receipts", None),
+            Governance::KeySet { .. } => ("fhe_keys", None),
             Governance::Plan(_) => ("dictionary", None),
             _ => ("governance", None),
         };

@@ -9,6 +9,7 @@ mod context;
 mod engines;
 mod error;
 mod failures;
+mod keys;
 mod process;
 mod progress;
 mod render;

@@ -4,7 +4,8 @@
 //! DIR/study.toml                 the study
 //! DIR/study.toml.NAME.sig        the signature of each site
 //! DIR/sites/NAME/                site.toml, key, data/, receipts.jsonl, log, pid
-//! DIR/dealer/                    the same without data, where `additive` is allowed
+//! DIR/study.keys/                the keys of `fhe`, where it is allowed
+//! DIR/dealer/                    the same without data, where `additive` or `fhe` is allowed
 //! DIR/analyst/                   key
 //! DIR/sandbox.toml               rows of each site's part
 //! ```
@@ -17,16 +18,16 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use tacit_governance::{Document, KeyPair, Party, Role, STUDY_VERSION, Transport, sign};
-use tacit_mpc::EngineKind;
+use tacit_client::Backend;
+use tacit_governance::{Document, KeyPair, Party, Role, STUDY_VERSION, Study, Transport, sign};
 use tacit_plan::{DisclosureTerms, Table};
 use tacit_sql::{Part, Source};
 
 use crate::{
     command::key,
-    engines,
+    engines::{self, FheOptions},
     error::{Failure, Result},
-    process, runtime,
+    keys, process, runtime,
 };
 
 /// Names of sites; further ones are numbered.
@@ -70,10 +71,12 @@ pub struct Order {
     pub tables: Vec<TableOrder>,
     /// How rows are divided.
     pub split: Split,
-    /// The engines; by default every one that fits, `clear` left out.
-    pub engines: Option<Vec<EngineKind>>,
+    /// The engines; by default every one that fits, `clear` and `fhe` left out.
+    pub engines: Option<Vec<Backend>>,
     /// Compute parties of `additive`.
     pub compute: Option<usize>,
+    /// Who does what on `fhe`.
+    pub fhe: FheOptions,
     /// The rules of release.
     pub disclosure: DisclosureTerms,
     /// What carries the frames.
@@ -94,8 +97,11 @@ pub struct Sandbox {
 pub struct Facts {
     /// Sites, in study order.
     pub sites: Vec<String>,
-    /// Whether there is a dealer.
+    /// Whether there is a dealer that serves: one that makes keys alone does so once.
     pub dealer: bool,
+    /// Whether there are keys of `fhe`.
+    #[serde(default)]
+    pub keys: bool,
     /// Rows of each table at each site: `rows.SITE.TABLE`.
     pub rows: BTreeMap<String, BTreeMap<String, u64>>,
     /// What inference had to say.
@@ -111,12 +117,13 @@ pub fn site_names(count: usize) -> Vec<String> {
 }
 
 impl Sandbox {
-    /// Makes a sandbox in a new or empty folder; leaves nothing behind if it fails.
+    /// Makes a sandbox in a new or empty folder; leaves nothing behind if it fails. `tell` is told of what
+    /// takes long.
     ///
     /// # Errors
     /// If the folder is not empty, a table cannot be read or divided, or the study would be
     /// unsound.
-    pub fn make(folder: &Path, order: &Order) -> Result<Self> {
+    pub fn make(folder: &Path, order: &Order, tell: &dyn Fn(&str)) -> Result<Self> {
         let existed = folder.exists();
         if existed && std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some()) {
             return Err(Failure::setup(
@@ -127,7 +134,7 @@ impl Sandbox {
         }
         std::fs::create_dir_all(folder).map_err(|error| Failure::file(folder, &error))?;
         let folder = folder.canonicalize().map_err(|error| Failure::file(folder, &error))?;
-        let made = fill(&folder, order);
+        let made = fill(&folder, order, tell);
         if made.is_err() {
             let _ = std::fs::remove_dir_all(&folder);
             if existed {
@@ -165,7 +172,7 @@ impl Sandbox {
         self.folder.join("analyst").join("key")
     }
 
-    /// The parties that run as processes: the sites, then the dealer.
+    /// The parties that run as processes: the sites, then the dealer if it serves.
     pub fn parties(&self) -> Vec<process::Party> {
         let site = |name: &String| process::Party {
             name: name.clone(),
@@ -179,11 +186,20 @@ impl Sandbox {
     }
 }
 
-fn fill(folder: &Path, order: &Order) -> Result<Facts> {
+fn fill(folder: &Path, order: &Order, tell: &dyn Fn(&str)) -> Result<Facts> {
     let count = order.sites.len();
-    let engines = engines::terms(&order.sites, order.engines.as_deref(), order.compute)?;
-    let dealer = engines.additive.is_some();
-    let mut facts = Facts { sites: order.sites.clone(), dealer, ..Facts::default() };
+    let engines = engines::terms(&order.sites, order.engines.as_deref(), order.compute, order.fhe)?;
+    let keys_of_fhe = engines.fhe.is_some();
+    if keys_of_fhe {
+        keys::require(folder)?;
+    }
+    let mut facts = Facts {
+        sites: order.sites.clone(),
+        dealer: engines.additive.is_some(),
+        keys: keys_of_fhe,
+        ..Facts::default()
+    };
+    let dealer = facts.dealer || facts.keys;
 
     let mut tables = BTreeMap::new();
     let mut most_rows = 1;
@@ -223,12 +239,14 @@ fn fill(folder: &Path, order: &Order) -> Result<Facts> {
         configure(&folders[site], name, "../../study.toml", std::mem::take(&mut sources[site]))?;
         keys.push(key);
     }
+    let mut dealers = None;
     if dealer {
         let home = folder.join("dealer");
         make_folder(&home)?;
         let key = key::make(&home.join("key"), false)?;
         parties.push(party("dealer", Role::Dealer, &key, Some(ports[count])));
         configure(&home, "dealer", "../study.toml", BTreeMap::new())?;
+        dealers = Some(key);
     }
     make_folder(&folder.join("analyst"))?;
     let key = key::make(&folder.join("analyst").join("key"), false)?;
@@ -251,11 +269,15 @@ fn fill(folder: &Path, order: &Order) -> Result<Facts> {
         tables,
     };
     let text = document.to_toml()?;
-    tacit_governance::Study::parse(text.as_bytes())?;
+    let study = Study::parse(text.as_bytes())?;
     let path = folder.join("study.toml");
     write(&path, &text)?;
     for key in &keys {
         sign(&path, key)?;
+    }
+    if let Some(dealer) = dealers.filter(|_| facts.keys) {
+        tell(&format!("making the keys of fhe; it takes about {}", keys::SECONDS));
+        keys::make(&study, &path, &dealer, false)?;
     }
     let text = toml::to_string(&facts)
         .map_err(|error| Failure::setup("sandbox", format!("cannot be written: {error}")))?;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use tacit_governance::{KeyPair, SignatureState, Study, Timestamp};
+use tacit_governance::{KeyPair, Party, Role, SignatureState, Study, Timestamp};
 use tacit_net::{
     mesh::{Endpoint, Options, SecretKey},
     quic::Buffers,
@@ -13,6 +13,7 @@ use tacit_plan::Digest;
 use crate::{
     Side,
     client::carrier,
+    doctor_keys,
     reach::{Reached, reach},
 };
 
@@ -25,7 +26,7 @@ pub struct Finding {
     /// Whether it is as it should be.
     pub ok: bool,
     /// Short name of the check: `key`, `study`, `signatures`, `validity`, `reach NAME`, `clock NAME`,
-    /// `udp`, `tcp`.
+    /// `udp`, `tcp`; where the study allows `fhe`, `keys`, `share` and `memory`.
     pub check: String,
     /// What was found.
     pub what: String,
@@ -131,6 +132,7 @@ fn examine_study(path: &Path, study: &Study, key: Option<&KeyPair>, findings: &m
             "look at this machine's clock; else the sites agree on a new study and sign it",
         ),
     });
+    findings.extend(doctor_keys::examine(study, path, key));
     let Some(key) = key else { return };
     let party = study.party_of(&key.public());
     match party {
@@ -155,7 +157,12 @@ fn examine_study(path: &Path, study: &Study, key: Option<&KeyPair>, findings: &m
         Ok(endpoint) => {
             findings.extend(endpoint.socket_buffers().map(buffers));
             if party.is_some() {
-                let others = study.parties().iter().filter(|other| other.key != key.public());
+                // A dealer that makes keys alone serves nobody.
+                let serves = |other: &Party| {
+                    other.role != Role::Dealer || study.engines().additive.is_some()
+                };
+                let others = study.parties().iter().filter(|other| serves(other));
+                let others = others.filter(|other| other.key != key.public());
                 let asked: Vec<_> = others
                     .filter(|other| other.address.is_some())
                     .map(|other| {

@@ -25,6 +25,7 @@ mod ask;
 mod backend;
 mod client;
 mod doctor;
+mod doctor_keys;
 mod error;
 mod explain;
 mod explanation;

@@ -22,6 +22,7 @@ use self::{
 };
 use crate::{
     context::Context,
+    engines::FheOptions,
     error::{Exit, Failure, Result},
     progress::Drawn,
     render::{self, Format, Style, number},
@@ -65,7 +66,10 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let (running, folder) = Running::new()?;
     let file = folder.join("encounters.csv");
     std::fs::write(&file, DATA).map_err(|error| Failure::file(&file, &error))?;
-    let sandbox = Sandbox::make(&folder.join("study"), &order(&file, arguments.transport))?;
+    let sandbox =
+        Sandbox::make(&folder.join("study"), &order(&file, arguments.transport), &|text| {
+            context.note(text);
+        })?;
     running.start(&sandbox, context.verbose)?;
 
     let client = Client::open(&sandbox.study(), &sandbox.analyst_key())?;
@@ -112,8 +116,9 @@ fn order(file: &Path, transport: Transport) -> Order {
         sites: HOSPITALS.map(str::to_owned).to_vec(),
         tables: vec![TableOrder { name: TABLE.into(), source: Source::new(file), person: None }],
         split: Split::Column("admission_source".into()),
-        engines: Some(vec![EngineKind::Rep3]),
+        engines: Some(vec![EngineKind::Rep3.into()]),
         compute: None,
+        fhe: FheOptions::default(),
         disclosure: DisclosureTerms::default(),
         transport,
     }

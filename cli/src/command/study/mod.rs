@@ -1,6 +1,7 @@
 //! `tacit study`.
 
 mod check;
+mod keys;
 mod new;
 mod show;
 mod sign;
@@ -22,6 +23,8 @@ pub enum Command {
     /// Sign the study's exact bytes with a site's key
     #[command(after_help = "Example:\n  tacit study sign study.toml --key north.key")]
     Sign(sign::Arguments),
+    /// Make the keys of a study that allows the engine fhe, as its dealer
+    Keys(keys::Arguments),
     /// Parties, rules, engines, tables and columns, and which of them can be keys
     #[command(after_help = "Example:\n  tacit study show study.toml")]
     Show(File),
@@ -44,6 +47,7 @@ pub fn run(command: Command, context: &Context) -> Result<()> {
         Command::New(arguments) => new::run(&arguments, context),
         Command::Check(file) => check::run(&file.study, context),
         Command::Sign(arguments) => sign::run(&arguments, context),
+        Command::Keys(arguments) => keys::run(&arguments, context),
         Command::Show(file) => show::run(&file.study, context),
     }
 }

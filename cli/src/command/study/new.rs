@@ -7,9 +7,8 @@ use tacit_governance::{Document, Party, PublicKey, Role, STUDY_VERSION, Study, T
 use tacit_plan::{Dictionary, DisclosureTerms};
 
 use crate::{
-    command::query::engine,
     context::Context,
-    engines,
+    engines::{self, FheOptions},
     error::{Exit, Failure, Result},
     sandbox::{day, power_of_ten},
 };
@@ -40,15 +39,18 @@ pub struct Arguments {
     /// Who may ask; may be given several times
     #[arg(long, value_name = "NAME=KEY", required = true)]
     analyst: Vec<String>,
-    /// Who deals the triples of the engine additive; it must not work together with a site
+    /// Who deals the triples of the engine additive and makes the keys of fhe; it must not work
+    /// together with a site
     #[arg(long, value_name = "NAME=KEY,ADDRESS")]
     dealer: Option<String>,
-    /// rep3, additive, clear [default: rep3 with three sites or more, additive with a dealer]
+    /// rep3, additive, fhe, clear [default: rep3 with three sites or more, additive with a dealer]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     engines: Vec<String>,
     /// How many sites compute with additive [default: the first three, or both of two]
     #[arg(long, value_name = "NUMBER")]
     compute: Option<usize>,
+    #[command(flatten)]
+    fhe: FheOptions,
     /// What carries the frames between the parties: quic, or tcp where UDP is blocked
     #[arg(long, value_name = "quic|tcp", default_value_t)]
     transport: tacit_governance::Transport,
@@ -145,19 +147,29 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<()> {
          any change afterwards needs new signatures",
         path = path.display()
     ));
+    if study.engines().fhe.is_some() {
+        context.note(&format!(
+            "and for the engine fhe: the dealer makes its keys (tacit study keys --study {} --key \
+             KEY) and gives the folder to every party",
+            path.display()
+        ));
+    }
     Ok(())
 }
 
 fn allowed(arguments: &Arguments, sites: &[String]) -> Result<tacit_governance::Engines> {
-    let named = arguments.engines.iter().map(|name| engine("--engines", name.trim()));
-    let named = named.collect::<Result<Vec<_>>>()?;
-    let mut engines =
-        engines::terms(sites, (!named.is_empty()).then_some(&*named), arguments.compute)?;
+    let named = engines::named("--engines", &arguments.engines)?;
+    let mut engines = engines::terms(sites, named.as_deref(), arguments.compute, arguments.fhe)?;
     if arguments.dealer.is_none() {
-        if named.is_empty() && engines.rep3.is_some() {
+        if named.is_none() && engines.rep3.is_some() {
             engines.additive = None;
         } else if engines.additive.is_some() {
             return Err(usage("additive needs a dealer: --dealer NAME=KEY,ADDRESS"));
+        }
+        if engines.fhe.is_some() {
+            return Err(usage(
+                "fhe needs a dealer, which makes its keys: --dealer NAME=KEY,ADDRESS",
+            ));
         }
     }
     Ok(engines)

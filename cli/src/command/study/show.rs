@@ -3,7 +3,7 @@
 use std::{fmt::Write as _, path::Path};
 
 use tacit_client::Client;
-use tacit_governance::Study;
+use tacit_governance::{Error, FheTerms, KeySet, KeySetFault, Study, Verify};
 use tacit_sql::Statement;
 
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
 /// If it cannot be read.
 pub fn run(path: &Path, context: &Context) -> Result<()> {
     let client = Client::open_study(path)?;
-    let mut text = about(client.study(), context);
+    let mut text = about(client.study(), path, context);
     let style = Style {
         format: Format::Table,
         status: false,
@@ -41,7 +41,7 @@ pub fn run(path: &Path, context: &Context) -> Result<()> {
     context.print(&text)
 }
 
-fn about(study: &Study, context: &Context) -> String {
+fn about(study: &Study, path: &Path, context: &Context) -> String {
     let document = study.document();
     let mut text = format!("{}\n", printable(study.name()));
     if let Some(description) = &document.description {
@@ -72,6 +72,11 @@ fn about(study: &Study, context: &Context) -> String {
 
     text += "\nEngines\n";
     for name in study.engines().names() {
+        if let ("fhe", Some(terms)) = (name, &study.engines().fhe) {
+            text += &homomorphic(terms);
+            text += &keys(study, path);
+            continue;
+        }
         let compute = study.engines().compute(name).unwrap_or_default().join(", ");
         let kind: Option<tacit_mpc::EngineKind> = name.parse().ok();
         let security = kind.map(tacit_mpc::EngineKind::security).unwrap_or_default();
@@ -86,4 +91,38 @@ fn about(study: &Study, context: &Context) -> String {
         let _ = writeln!(text, "  - {rule}");
     }
     text
+}
+
+/// The terms of `fhe`: who does what, and who is trusted for what.
+fn homomorphic(terms: &FheTerms) -> String {
+    let evaluator = match terms.verify {
+        Verify::Reevaluate => "every key holder evaluates again before it decrypts",
+        Verify::Trust => "the key holders trust it (evaluator: semi-honest)",
+    };
+    let holders = terms.holders.join(", ");
+    format!(
+        "  fhe: every site encrypts; {} evaluates, and {evaluator}\n       {holders} hold the key, and \
+         decrypt all together or not at all; security: semi-honest, all but one of them\n       \
+         keys: trusted {dealer}, CRS: trusted {dealer}; a question waits {} days for absent sites\n",
+        terms.evaluator,
+        terms.wait_days(),
+        dealer = terms.keys,
+    )
+}
+
+/// Whether the keys of `fhe` are there.
+fn keys(study: &Study, path: &Path) -> String {
+    match KeySet::open(study, path) {
+        Ok(set) => format!(
+            "       keys {} of {} by {} ({})\n",
+            set.keys.short(),
+            set.made.get(..10).unwrap_or(&set.made),
+            set.dealer,
+            set.path().display()
+        ),
+        Err(Error::KeySet { fault, .. }) if matches!(*fault, KeySetFault::Missing { .. }) => {
+            format!("       no keys yet: {fault}\n")
+        }
+        Err(error) => format!("       UNUSABLE {error}\n"),
+    }
 }
