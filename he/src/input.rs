@@ -266,7 +266,7 @@ pub(crate) fn bytes(fields: &[Field]) -> u64 {
 /// Bytes of an upload without lists: the reader's header and two lengths.
 const UPLOAD_BYTES: u64 = 63;
 /// Bytes of a list without its blocks: a mask of 2048 words, parameters and the proof.
-const LIST_BYTES: u64 = 18_305;
+const LIST_BYTES: u64 = 18_313;
 
 /// A proven list with a name of ours, so that the library's reader takes it.
 #[derive(Clone, Serialize, Deserialize, NotVersioned)]

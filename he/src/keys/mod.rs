@@ -17,7 +17,7 @@ use std::fmt;
 #[cfg(test)]
 pub(crate) use dealer::reference_string;
 pub use dealer::{Dealer, Dealt};
-pub use public::{EncryptionKeys, EvaluationKeys, PublicKeys};
+pub use public::{EncryptionKeys, EvaluationKeys, PublicKeys, available_mb};
 pub use share::KeyShare;
 pub use vault::{SEALED_BYTES, ephemeral, open, seal};
 

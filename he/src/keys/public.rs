@@ -213,8 +213,9 @@ fn enough(available: Option<u64>) -> Result<()> {
     }
 }
 
-/// Free memory in MB, where the system tells.
-fn available_mb() -> Option<u64> {
+/// Memory in MB that programs can still have without swapping, where the system tells: what
+/// [`PublicKeys::evaluation`] looks at.
+pub fn available_mb() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
