@@ -70,9 +70,11 @@ impl From<tacit_client::Error> for Failure {
 /// Exit code of a code that came from a party.
 fn exit_of(code: &str) -> Option<Exit> {
     Some(match code {
-        "peer_lost" | "busy" | "network" | "stopping" => Exit::Network,
+        "peer_lost" | "busy" | "network" | "stopping" | "waiting" | "overdue" => Exit::Network,
         "abort" => Exit::Abort,
-        "config_mismatch" | "study" | "not_a_party" | "receipt" | "data" => Exit::Setup,
+        "config_mismatch" | "study" | "not_a_party" | "receipt" | "data" | "job" | "forgotten" => {
+            Exit::Setup
+        }
         "cancelled" => Exit::Cancelled,
         "query" | "policy" | "quota" | "not_allowed" => Exit::Refused,
         "message" | "internal" => Exit::Differs,

@@ -5,7 +5,10 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tacit_client::Progress;
 
-use crate::{render::number, terminal::Terminal};
+use crate::{
+    render::{number, value::printable},
+    terminal::Terminal,
+};
 
 /// A line that is drawn over and over, and wiped at the end.
 pub struct Drawn {
@@ -59,6 +62,30 @@ impl Drawn {
                     number::bytes(*total),
                     left.unwrap_or_default(),
                 ));
+            }
+            Progress::Made { party, what, ready, due } => {
+                self.joint = None;
+                self.bar.set_length(*due as u64);
+                self.bar.set_position(*ready as u64);
+                self.bar.set_message(format!("{party} gave its {what}, {ready} of {due}"));
+            }
+            Progress::Evaluating { party, again, done, total } => {
+                let since = *self.joint.get_or_insert_with(Instant::now);
+                self.bar.set_length((*total).max(1));
+                self.bar.set_position(*done);
+                let left = left(since.elapsed(), *done, *total)
+                    .map(|left| format!(", {} left", number::duration(left)));
+                self.bar.set_message(format!(
+                    "{party} evaluates{}: {} %{}",
+                    if *again { " again, to check" } else { "" },
+                    done * 100 / (*total).max(1),
+                    left.unwrap_or_default(),
+                ));
+            }
+            Progress::Waiting { parties } if !parties.is_empty() => {
+                let parties: Vec<String> =
+                    parties.iter().map(|awaited| printable(&awaited.to_string())).collect();
+                self.bar.set_message(format!("waiting for {}", parties.join("; ")));
             }
             Progress::Releasing => self.bar.set_message("putting the answer together"),
             _ => {}

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use tacit_governance::Transport;
-use tacit_mpc::{Bill, EngineKind};
+use tacit_mpc::Bill;
 use tacit_plan::Digest;
 use tacit_sql::ResultTable;
+
+use crate::Backend;
 
 /// What a query gave.
 #[derive(Clone, Debug)]
@@ -30,11 +32,20 @@ pub struct RunReceipt {
     /// Digest of the circuit that ran.
     pub circuit: Digest,
     /// The engine.
-    pub engine: EngineKind,
+    pub engine: Backend,
     /// What it resists.
     pub security: String,
     /// Where multiplication triples came from, if the engine needs any.
     pub triples: Option<String>,
+    /// Where the keys came from, on `fhe`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keys: Option<String>,
+    /// Where the reference string of the proofs came from, on `fhe`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crs: Option<String>,
+    /// What would have become of an evaluator that deviates, on `fhe`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evaluator: Option<String>,
     /// What carried the frames.
     pub transport: Transport,
     /// Name of the disclosure profile.
@@ -45,8 +56,26 @@ pub struct RunReceipt {
     pub ledger: Cost,
     /// How long it took.
     pub times: Times,
-    /// Hash of each party's own receipt, by name.
+    /// Hash of each party's own receipt, by name; on `fhe` by name and phase, such as `north/enter`.
     pub receipts: BTreeMap<String, String>,
+    /// What each party did in each phase, on `fhe`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub phases: Vec<PhaseReceipt>,
+}
+
+/// What a party did in a phase of a question on `fhe`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PhaseReceipt {
+    /// `enter`, `evaluate` or `decrypt`.
+    pub phase: String,
+    /// The party.
+    pub party: String,
+    /// Hash of its receipt.
+    pub receipt: String,
+    /// Seconds that it took, as it says.
+    pub seconds: f64,
+    /// Bytes of what it made.
+    pub bytes: u64,
 }
 
 /// Rounds and bytes of a run: payload, inputs and outputs included; handshake and framing are

@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// How long to try to reach a party that does not answer.
-const CONNECT: Duration = Duration::from_secs(5);
+pub(crate) const CONNECT: Duration = Duration::from_secs(5);
 
 /// How long the parties may take to meet on the link, and to say that they are done.
 const MEET: Duration = Duration::from_secs(6);
@@ -66,18 +66,19 @@ struct Question<'a> {
 pub(crate) fn ask(
     client: &Client,
     plan: &Plan,
+    engine: EngineKind,
     session: &SessionParties,
     progress: &mut dyn FnMut(Progress),
     cancel: &Cancel,
 ) -> Result<Answer> {
     let begin = Instant::now();
-    let prepared = Arc::new(Prepared::new(plan, engine(session)?, session)?);
+    let prepared = Arc::new(Prepared::new(plan, engine, session)?);
     let endpoint = client.endpoint(CONNECT)?;
     let agreement = agreement(plan, session, &prepared)?;
     let request = request(plan, &agreement, false);
     let talk = Talk::begin(&endpoint, session, &request)?;
     let names = talk.parties.iter().map(|&index| session.name(index)).collect();
-    progress(Progress::Asking { engine: prepared.engine, parties: names });
+    progress(Progress::Asking { engine: engine.into(), parties: names });
     let mut epochs = vec![None; session.parties.len()];
     epochs[session.analyst] = Some(agreement.epoch);
     let mut question = Question {
@@ -109,9 +110,12 @@ pub(crate) fn ask(
         study: plan.study,
         plan: question.agreement.plan,
         circuit: prepared.digest,
-        engine: prepared.engine,
-        security: prepared.engine.security().to_owned(),
-        triples: prepared.engine.triples().map(str::to_owned),
+        engine: engine.into(),
+        security: engine.security().to_owned(),
+        triples: engine.triples().map(str::to_owned),
+        keys: None,
+        crs: None,
+        evaluator: None,
         transport: client.study.transport(),
         disclosure: plan.disclosure.profile.clone(),
         bill: Cost::of_bill(&prepared.bill, &prepared.names),
@@ -125,16 +129,36 @@ pub(crate) fn ask(
         receipts: reports()
             .map(|(index, report)| (session.name(index), report.receipt.to_string()))
             .collect::<BTreeMap<_, _>>(),
+        phases: Vec::new(),
     };
     Ok(Answer { table, receipt: Some(receipt) })
 }
 
 /// Asks every party whether it would take part.
-pub(crate) fn dry_run(client: &Client, plan: &Plan, session: &SessionParties) -> Result<DryRun> {
-    let prepared = Prepared::new(plan, engine(session)?, session)?;
-    let endpoint = client.endpoint(CONNECT)?;
+pub(crate) fn dry_run(
+    client: &Client,
+    plan: &Plan,
+    engine: EngineKind,
+    session: &SessionParties,
+) -> Result<DryRun> {
+    let prepared = Prepared::new(plan, engine, session)?;
     let agreement = agreement(plan, session, &prepared)?;
-    let talk = Talk::begin(&endpoint, session, &request(plan, &agreement, true))?;
+    Ok(DryRun {
+        engine: engine.into(),
+        bill: Cost::of_bill(&prepared.bill, &prepared.names),
+        parties: willing(client, plan, session, &agreement)?,
+    })
+}
+
+/// Asks every party whether it would take part in what `agreement` says.
+pub(crate) fn willing(
+    client: &Client,
+    plan: &Plan,
+    session: &SessionParties,
+    agreement: &Agreement,
+) -> Result<Vec<DryParty>> {
+    let endpoint = client.endpoint(CONNECT)?;
+    let talk = Talk::begin(&endpoint, session, &request(plan, agreement, true))?;
     let mut said: Vec<Option<Result<(), String>>> = vec![None; session.parties.len()];
     let end = Instant::now() + CONNECT + MEET;
     while talk.parties.iter().any(|&index| said[index].is_none()) && Instant::now() < end {
@@ -157,11 +181,7 @@ pub(crate) fn dry_run(client: &Client, plan: &Plan, session: &SessionParties) ->
         let word = said[index].clone().unwrap_or_else(|| Err("did not answer".to_owned()));
         DryParty { party: session.name(index), ready: word.is_ok(), reason: word.err() }
     };
-    Ok(DryRun {
-        engine: prepared.engine,
-        bill: Cost::of_bill(&prepared.bill, &prepared.names),
-        parties: talk.parties.iter().map(party).collect(),
-    })
+    Ok(talk.parties.iter().map(party).collect())
 }
 
 impl Question<'_> {
@@ -436,13 +456,10 @@ fn run(
 }
 
 fn agreement(plan: &Plan, session: &SessionParties, prepared: &Prepared) -> Result<Agreement> {
-    let mut id = [0; 32];
-    getrandom::fill(&mut id)
-        .map_err(|error| Error::Internal(format!("the system gives no randomness: {error}")))?;
     Ok(Agreement {
         version: PROTOCOL_VERSION,
         study: plan.study,
-        session: id,
+        session: fresh_session()?,
         plan: plan.digest(),
         circuit: prepared.digest,
         engine: session.engine.clone(),
@@ -454,7 +471,15 @@ fn agreement(plan: &Plan, session: &SessionParties, prepared: &Prepared) -> Resu
     })
 }
 
-fn request(plan: &Plan, agreement: &Agreement, dry_run: bool) -> Request {
+/// An identifier that names one session everywhere.
+pub(crate) fn fresh_session() -> Result<[u8; 32]> {
+    let mut id = [0; 32];
+    getrandom::fill(&mut id)
+        .map_err(|error| Error::Internal(format!("the system gives no randomness: {error}")))?;
+    Ok(id)
+}
+
+pub(crate) fn request(plan: &Plan, agreement: &Agreement, dry_run: bool) -> Request {
     Request::Ask(Ask {
         version: PROTOCOL_VERSION,
         study: agreement.study,
@@ -465,15 +490,10 @@ fn request(plan: &Plan, agreement: &Agreement, dry_run: bool) -> Request {
     })
 }
 
-fn release(plan: &Plan, opened: &tacit_plan::Opened) -> Result<tacit_sql::ResultTable> {
+pub(crate) fn release(plan: &Plan, opened: &tacit_plan::Opened) -> Result<tacit_sql::ResultTable> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(internal)?;
     Ok(runtime.block_on(tacit_sql::release(plan, opened))?)
-}
-
-fn engine(session: &SessionParties) -> Result<EngineKind> {
-    let parsed = session.engine.parse();
-    parsed.map_err(|error: tacit_mpc::Error| Error::NotAllowed { what: error.to_string() })
 }
 
 fn internal(error: impl std::fmt::Display) -> Error {

@@ -50,13 +50,14 @@ impl Backend {
     /// # Errors
     /// [`Error::Usage`] with how to build it.
     pub fn require_built(self) -> Result<()> {
-        if self.is_built() {
-            return Ok(());
-        }
-        let what = "this binary was built without homomorphic evaluation: cargo build --features \
-                    fhe";
-        Err(Error::Usage(what.to_owned()))
+        if self.is_built() { Ok(()) } else { Err(not_built()) }
     }
+}
+
+/// What is said where this build lacks homomorphic evaluation.
+pub(crate) fn not_built() -> Error {
+    let what = "this binary was built without homomorphic evaluation: cargo build --features fhe";
+    Error::Usage(what.to_owned())
 }
 
 impl From<EngineKind> for Backend {

@@ -14,8 +14,8 @@ use tacit_plan::Plan;
 use tacit_sql::{Context, MAX_DOMAIN, ResultTable, Statement};
 
 use crate::{
-    Answer, Cancel, Cost, Error, Explanation, Finding, Profile, Progress, Result, ask, doctor,
-    explain,
+    Answer, Backend, Cancel, Cost, Error, Explanation, Finding, Profile, Progress, Result, ask,
+    doctor, explain,
     prepared::{self, Prepared},
     show,
 };
@@ -35,19 +35,27 @@ pub struct Client {
     pub(crate) asking: Option<Asking>,
     /// Opened with the first question and kept, so that later ones find their connections.
     endpoint: Mutex<Option<Endpoint>>,
+    /// How long questions on `fhe` wait for absent parties.
+    #[cfg(feature = "fhe")]
+    pub(crate) wait: Option<Duration>,
+    #[cfg(feature = "fhe")]
+    pub(crate) pace: crate::fhe::Pace,
 }
 
 /// Who asks.
 pub(crate) struct Asking {
     pub name: String,
     pub key: KeyPair,
+    /// Where the key lies.
+    #[cfg(feature = "fhe")]
+    pub path: PathBuf,
 }
 
 /// What [`Client::dry_run`] found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DryRun {
     /// The engine that would run.
-    pub engine: EngineKind,
+    pub engine: Backend,
     /// What the run would cost.
     pub bill: Cost,
     /// Each party that would take part, and what it said.
@@ -72,11 +80,17 @@ impl Client {
     /// # Errors
     /// [`Error::Governance`], each of them with what to do.
     pub fn open(study: &Path, key: &Path) -> Result<Self> {
-        let key = KeyPair::load(key)?;
+        let pair = KeyPair::load(key)?;
         let path = study.to_owned();
         let study = Study::open_signed(study, Timestamp::now())?;
-        let name = study.require(&key.public(), Role::Analyst)?.name.clone();
-        Ok(Self { path, study, asking: Some(Asking { name, key }), endpoint: Mutex::default() })
+        let name = study.require(&pair.public(), Role::Analyst)?.name.clone();
+        let asking = Asking {
+            name,
+            key: pair,
+            #[cfg(feature = "fhe")]
+            path: key.to_owned(),
+        };
+        Ok(Self::of(path, study, Some(asking)))
     }
 
     /// Opens a study without a key: to compile and explain, which needs no site. Signatures are
@@ -85,8 +99,20 @@ impl Client {
     /// # Errors
     /// [`Error::Governance`] if the study cannot be read or contradicts itself.
     pub fn open_study(study: &Path) -> Result<Self> {
-        let path = study.to_owned();
-        Ok(Self { study: Study::open(study)?, path, asking: None, endpoint: Mutex::default() })
+        Ok(Self::of(study.to_owned(), Study::open(study)?, None))
+    }
+
+    fn of(path: PathBuf, study: Study, asking: Option<Asking>) -> Self {
+        Self {
+            path,
+            study,
+            asking,
+            endpoint: Mutex::default(),
+            #[cfg(feature = "fhe")]
+            wait: None,
+            #[cfg(feature = "fhe")]
+            pace: crate::fhe::Pace::default(),
+        }
     }
 
     /// What speaks against the study's text, for people: signatures beside it that are missing or
@@ -135,27 +161,28 @@ impl Client {
     /// [`Error::Sql`]; [`Error::Usage`] for SHOW TABLES and DESCRIBE.
     pub fn explain(&self, sql: &str, profiles: &[Profile]) -> Result<Explanation> {
         let plan = self.plan(sql)?;
-        explain::explain(&self.study, plan, self.analyst()?, profiles)
+        explain::explain(&self.path, &self.study, plan, self.analyst()?, profiles)
     }
 
-    /// The circuit that would run (lowered for `engine`), or the one the operators wrote (`None`);
-    /// for `Circuit::dot` and `Circuit::json`.
+    /// The circuit that would run (lowered for `engine`), or the one the operators wrote (`None`,
+    /// and `fhe`); for `Circuit::dot` and `Circuit::json`.
     ///
     /// # Errors
     /// As [`Client::explain`]; [`Error::NotAllowed`].
-    pub fn circuit(&self, sql: &str, engine: Option<EngineKind>) -> Result<Circuit> {
+    pub fn circuit(&self, sql: &str, engine: Option<Backend>) -> Result<Circuit> {
         let plan = self.plan(sql)?;
         let chosen = self.engine(engine)?;
         let session = SessionParties::of(&self.study, &chosen.to_string(), self.analyst()?)?;
-        match engine {
-            Some(_) => Ok(Prepared::new(&plan, chosen, &session)?.circuit),
+        match engine.and_then(Backend::engine) {
+            Some(engine) => Ok(Prepared::new(&plan, engine, &session)?.circuit),
+            // Homomorphic evaluation keeps the operators' instructions.
             None => tacit_protocols::circuit(&plan, &prepared::parties(&session))
                 .map_err(|error| Error::Internal(error.to_string())),
         }
     }
 
     /// Asks, waits, checks and releases. Without `engine` it is the first that the study allows of
-    /// rep3 and additive; `clear` runs only when it is named.
+    /// rep3, additive and fhe; `clear` runs only when it is named.
     ///
     /// SHOW TABLES and DESCRIBE are answered from the study, without a receipt.
     ///
@@ -164,7 +191,7 @@ impl Client {
     pub fn ask(
         &self,
         sql: &str,
-        engine: Option<EngineKind>,
+        engine: Option<Backend>,
         progress: &mut dyn FnMut(Progress),
         cancel: &Cancel,
     ) -> Result<Answer> {
@@ -175,8 +202,14 @@ impl Client {
         let Statement::Query(plan) = statement else {
             return Err(Error::Usage("this statement has no answer".to_owned()));
         };
-        let session = self.session(engine)?;
-        ask::ask(self, &plan, &session, progress, cancel)
+        let (backend, session) = self.session(engine)?;
+        match backend {
+            Backend::Mpc(engine) => ask::ask(self, &plan, engine, &session, progress, cancel),
+            #[cfg(feature = "fhe")]
+            Backend::Fhe => crate::fhe::ask(self, &plan, &session, progress, cancel),
+            #[cfg(not(feature = "fhe"))]
+            Backend::Fhe => Err(crate::backend::not_built()),
+        }
     }
 
     /// What [`Client::ask`] would do, without running anything on data: compiles, prices, and asks
@@ -184,10 +217,16 @@ impl Client {
     ///
     /// # Errors
     /// As [`Client::ask`] up to the point where parties are asked.
-    pub fn dry_run(&self, sql: &str, engine: Option<EngineKind>) -> Result<DryRun> {
+    pub fn dry_run(&self, sql: &str, engine: Option<Backend>) -> Result<DryRun> {
         let plan = self.plan(sql)?;
-        let session = self.session(engine)?;
-        ask::dry_run(self, &plan, &session)
+        let (backend, session) = self.session(engine)?;
+        match backend {
+            Backend::Mpc(engine) => ask::dry_run(self, &plan, engine, &session),
+            #[cfg(feature = "fhe")]
+            Backend::Fhe => crate::fhe::dry_run(self, &plan, &session),
+            #[cfg(not(feature = "fhe"))]
+            Backend::Fhe => Err(crate::backend::not_built()),
+        }
     }
 
     /// Looks at the study, the key, every party, the clocks and this machine's UDP buffers. Nothing
@@ -219,8 +258,16 @@ impl Client {
         Ok(kept.insert(endpoint).clone())
     }
 
+    /// Where the key lies.
+    #[cfg(feature = "fhe")]
+    pub(crate) fn key_path(&self) -> Result<&Path> {
+        let asking = self.asking.as_ref();
+        let none = || Error::Usage("a key is needed to ask: open the study with one".into());
+        asking.map(|asking| &*asking.path).ok_or_else(none)
+    }
+
     /// The analyst's name; without a key, the first of the study.
-    fn analyst(&self) -> Result<&str> {
+    pub(crate) fn analyst(&self) -> Result<&str> {
         if let Some(asking) = &self.asking {
             return Ok(&asking.name);
         }
@@ -231,7 +278,7 @@ impl Client {
     }
 
     /// The engine asked for, or the default one.
-    fn engine(&self, named: Option<EngineKind>) -> Result<EngineKind> {
+    fn engine(&self, named: Option<Backend>) -> Result<Backend> {
         let allowed = explain::allowed(&self.study);
         let words: Vec<String> = allowed.iter().map(ToString::to_string).collect();
         let words = words.join(", ");
@@ -240,20 +287,24 @@ impl Client {
             Some(engine) => Err(Error::NotAllowed {
                 what: format!("the study does not allow the engine {engine}; it allows {words}"),
             }),
-            None => allowed.into_iter().find(|engine| *engine != EngineKind::Clear).ok_or_else(
-                || Error::NotAllowed {
+            None => allowed
+                .into_iter()
+                .find(|engine| *engine != EngineKind::Clear.into())
+                .ok_or_else(|| Error::NotAllowed {
                     what: format!(
                         "the study allows no engine that keeps secrets ({words}); name one with \
                          --engine to run it anyway"
                     ),
-                },
-            ),
+                }),
         }
     }
 
-    fn session(&self, engine: Option<EngineKind>) -> Result<SessionParties> {
+    /// What the question is answered with, and who takes part.
+    fn session(&self, engine: Option<Backend>) -> Result<(Backend, SessionParties)> {
         let engine = self.engine(engine)?;
-        Ok(SessionParties::of(&self.study, &engine.to_string(), self.analyst()?)?)
+        engine.require_built()?;
+        let session = SessionParties::of(&self.study, &engine.to_string(), self.analyst()?)?;
+        Ok((engine, session))
     }
 }
 

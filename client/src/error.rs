@@ -1,7 +1,11 @@
 //! [`Error`]: what can go wrong for an analyst, each with a stable code, the party it is about,
 //! the side at fault and what to do.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
+
+use crate::Awaited;
 
 /// Who has to mend something.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,6 +96,43 @@ pub enum Error {
         /// The reason.
         message: String,
     },
+    /// What a party sent is not what it had to send.
+    #[error("{party} departed from the protocol: {what}")]
+    Rejected {
+        /// Who; several names where one of them did.
+        party: String,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// A question on `fhe` was left before its answer; it stays open, and can be gone on with.
+    #[error("the question is still open: {}", waiting(.cancelled, .parties))]
+    Unfinished {
+        /// Identifier of the session, 64 hexadecimal digits.
+        session: String,
+        /// Whether the caller called it off; otherwise nobody more was waited for.
+        cancelled: bool,
+        /// Whom it waits for.
+        parties: Vec<Awaited>,
+    },
+    /// A question on `fhe` waited for as long as its study allows.
+    #[error(
+        "the question waited {days} days, as long as the study allows, and has ended; what was \
+         missing: {}", missing.join(", ")
+    )]
+    Overdue {
+        /// Days that the study allows.
+        days: u32,
+        /// What never came, such as `the upload of north`.
+        missing: Vec<String>,
+    },
+    /// What is kept on disk of a question on `fhe`.
+    #[error("{}: {what}", path.display())]
+    Job {
+        /// Where.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
     /// The caller called the query off.
     #[error("the query was cancelled")]
     Cancelled,
@@ -105,6 +146,16 @@ fn also(silent: &[String]) -> String {
         String::new()
     } else {
         format!(" (no answer either from: {})", silent.join(", "))
+    }
+}
+
+fn waiting(cancelled: &bool, parties: &[Awaited]) -> String {
+    let parties: Vec<String> = parties.iter().map(ToString::to_string).collect();
+    match (cancelled, &*parties) {
+        (true, []) => "you left while parties work on it".to_owned(),
+        (true, parties) => format!("you left while it waits for {}", parties.join("; ")),
+        (false, []) => "it waits for parties that work on it".to_owned(),
+        (false, parties) => format!("it waits for {}", parties.join("; ")),
     }
 }
 
@@ -122,7 +173,11 @@ impl Error {
             Self::ConfigMismatch { .. } => "config_mismatch",
             Self::Refused { code, .. } | Self::Stopped { code, .. } => code,
             Self::PeerLost { .. } => "peer_lost",
-            Self::Cancelled => "cancelled",
+            Self::Rejected { .. } => "abort",
+            Self::Unfinished { cancelled: true, .. } | Self::Cancelled => "cancelled",
+            Self::Unfinished { .. } => "waiting",
+            Self::Overdue { .. } => "overdue",
+            Self::Job { .. } => "job",
             Self::Internal(_) => "internal",
         }
     }
@@ -133,7 +188,9 @@ impl Error {
             Self::ConfigMismatch { party, .. }
             | Self::Refused { party, .. }
             | Self::PeerLost { party, .. }
+            | Self::Rejected { party, .. }
             | Self::Stopped { party, .. } => Some(party),
+            Self::Unfinished { parties, .. } => parties.first().map(|awaited| &*awaited.party),
             _ => None,
         }
     }
@@ -150,6 +207,11 @@ impl Error {
                 }
             }
             Self::PeerLost { party, .. } => Side::Network(party.clone()),
+            Self::Rejected { party, .. } => Side::Party(party.clone()),
+            Self::Unfinished { cancelled: false, parties, .. } => match parties.first() {
+                Some(awaited) => Side::Network(awaited.party.clone()),
+                None => Side::Analyst,
+            },
             Self::Internal(_) => Side::Tacit,
             _ => Side::Analyst,
         }
@@ -168,9 +230,28 @@ impl Error {
             Self::ConfigMismatch { party, what, .. } if what == "transport" => format!(
                 "{party} serves another study: compare the file here with the one at {party}"
             ),
+            Self::ConfigMismatch { party, other, what, .. } if what == "keys" => format!(
+                "{other} and {party} need the same keys: copy the folder of the study's dealer \
+                 beside the study again"
+            ),
+            Self::ConfigMismatch { what, .. } if what == "arithmetic" => {
+                "key holders evaluate again and compare bit by bit (verify = \"reevaluate\"), \
+                 which needs machines with equal vector units and the same build of tacit; or agree \
+                 on a study whose key holders believe the evaluator (verify = \"trust\")"
+                    .to_owned()
+            }
             Self::ConfigMismatch { party, .. } => {
                 format!("run the same version of tacit at {party}, then ask again")
             }
+            Self::Rejected { party, .. } => format!(
+                "nothing was released; ask the operator of {party} before you go on"
+            ),
+            Self::Unfinished { session, .. } => format!(
+                "it goes on where it is, also without you; put the answer together later: tacit \
+                 query --resume {}",
+                session.get(..8).unwrap_or(session)
+            ),
+            Self::Overdue { .. } => "ask again when these parties are there".to_owned(),
             Self::PeerLost { party, .. } => format!(
                 "see that {party} is running and that its port can be reached (tacit doctor), \
                  then ask again"

@@ -1,18 +1,20 @@
 //! How an [`Explanation`] is made: compile, price for every engine, say who learns what.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use tacit_governance::{SessionParties, Study};
-use tacit_mpc::{Circuit, EngineKind, Kind};
+use tacit_mpc::{Circuit, Kind};
 use tacit_plan::{Audience, Plan, Rows, Rule};
 
 use crate::{
-    Cost, EngineExplanation, Estimate, Explanation, Learns, Profile, Result, Stats, Width,
+    Backend, Cost, EngineExplanation, Estimate, Explanation, Learns, Profile, Result, Stats,
+    Unpriced, Width,
     prepared::{self, Prepared},
 };
 
-/// Everything that can be told about `plan` without running it.
+/// Everything that can be told about `plan` without running it; the study lies at `at`.
 pub(crate) fn explain(
+    at: &Path,
     study: &Study,
     plan: Plan,
     analyst: &str,
@@ -20,19 +22,28 @@ pub(crate) fn explain(
 ) -> Result<Explanation> {
     let mut networks = vec![Profile::lan(), Profile::wan()];
     networks.extend_from_slice(profiles);
-    let mut engines = Vec::new();
-    let mut circuit = Stats::default();
-    for engine in allowed(study) {
-        let session = SessionParties::of(study, &engine.to_string(), analyst)?;
-        if engines.is_empty() {
-            let written = tacit_protocols::circuit(&plan, &prepared::parties(&session))
-                .map_err(|error| crate::Error::Internal(error.to_string()))?;
-            circuit = stats(&written);
-        }
-        let prepared = Prepared::new(&plan, engine, &session)?;
+    let (mut engines, mut unpriced) = (Vec::new(), Vec::new());
+    let mut written = None;
+    for backend in allowed(study) {
+        let session = SessionParties::of(study, &backend.to_string(), analyst)?;
         let learns = learns(study, &plan, &session);
-        engines.push(of_engine(&prepared, &networks, learns));
+        if written.is_none() {
+            let circuit = tacit_protocols::circuit(&plan, &prepared::parties(&session))
+                .map_err(|error| crate::Error::Internal(error.to_string()))?;
+            written = Some((stats(&circuit), learns.clone()));
+        }
+        match backend {
+            Backend::Mpc(engine) => {
+                let prepared = Prepared::new(&plan, engine, &session)?;
+                engines.push(of_engine(&prepared, &networks, learns));
+            }
+            Backend::Fhe => match encrypted(at, study, &plan, &session, &networks, learns) {
+                Ok(priced) => engines.push(priced),
+                Err(reason) => unpriced.push(Unpriced { engine: backend, reason }),
+            },
+        }
     }
+    let (circuit, learns) = written.unwrap_or_default();
     Ok(Explanation {
         sql: plan.sql.clone(),
         study: plan.study,
@@ -41,16 +52,42 @@ pub(crate) fn explain(
         cells: plan.cells(),
         local: plan.local.clone(),
         circuit,
-        learns: engines.first().map(|first| first.learns.clone()).unwrap_or_default(),
+        learns,
         engines,
+        unpriced,
         may_be_hidden: may_be_hidden(&plan),
         notes: plan.notes.clone(),
         plan,
     })
 }
 
+/// What `fhe` would take, or why that cannot be told.
+#[cfg(feature = "fhe")]
+fn encrypted(
+    at: &Path,
+    study: &Study,
+    plan: &Plan,
+    session: &SessionParties,
+    networks: &[Profile],
+    learns: Vec<Learns>,
+) -> Result<EngineExplanation, String> {
+    crate::fhe::price(at, study, plan, session, networks, learns)
+}
+
+#[cfg(not(feature = "fhe"))]
+fn encrypted(
+    _: &Path,
+    _: &Study,
+    _: &Plan,
+    _: &SessionParties,
+    _: &[Profile],
+    _: Vec<Learns>,
+) -> Result<EngineExplanation, String> {
+    Err(format!("it cannot be priced here: {}", crate::backend::not_built()))
+}
+
 /// The engines that a study allows, the default first.
-pub(crate) fn allowed(study: &Study) -> Vec<EngineKind> {
+pub(crate) fn allowed(study: &Study) -> Vec<Backend> {
     study.engines().names().iter().filter_map(|name| name.parse().ok()).collect()
 }
 
@@ -62,7 +99,7 @@ fn of_engine(prepared: &Prepared, networks: &[Profile], learns: Vec<Learns>) -> 
         seconds: profile.seconds(&prepared.bill),
     };
     EngineExplanation {
-        engine: prepared.engine,
+        engine: prepared.engine.into(),
         security: prepared.engine.security().to_owned(),
         triples: prepared.engine.triples().map(str::to_owned),
         learns,
@@ -73,6 +110,7 @@ fn of_engine(prepared: &Prepared, networks: &[Profile], learns: Vec<Learns>) -> 
         bit_triples: prepared.bill.bit_triples,
         peak_bytes: prepared.bill.peak_bytes,
         seconds: networks.iter().map(estimate).collect(),
+        encrypted: None,
     }
 }
 
@@ -147,19 +185,39 @@ fn unique<'a>(words: &[&'a str]) -> Vec<&'a str> {
     seen
 }
 
+/// What `fhe` resists with so many key holders.
+pub(crate) fn fhe_security(key_holders: usize) -> String {
+    format!(
+        "semi-honest, all but one of the key holders ({} of {key_holders})",
+        key_holders.saturating_sub(1)
+    )
+}
+
 /// Who learns what with an engine.
 fn learns(study: &Study, plan: &Plan, session: &SessionParties) -> Vec<Learns> {
     let sites: Vec<String> = study.sites().map(|site| site.name.clone()).collect();
     let compute: Vec<String> = session.compute.iter().map(|&index| session.name(index)).collect();
-    let dealer = session.dealer.map(|index| session.name(index));
-    let engine: Option<EngineKind> = session.engine.parse().ok();
+    let dealer = match session.dealer {
+        Some(index) => Some(session.name(index)),
+        // It made the keys, and is not in the session.
+        None if !session.key_holders.is_empty() => study.dealer().map(|party| party.name.clone()),
+        None => None,
+    };
+    let key_holders: Vec<String> =
+        session.key_holders.iter().map(|&index| session.name(index)).collect();
+    let security = match session.engine.parse() {
+        Ok(Backend::Mpc(engine)) => engine.security().to_owned(),
+        Ok(Backend::Fhe) => fhe_security(key_holders.len()),
+        Err(_) => String::new(),
+    };
     let audience = Audience {
         sites: &sites,
         compute: &compute,
         dealer: dealer.as_deref(),
         analyst: &session.name(session.analyst),
         engine: &session.engine,
-        security: engine.map_or("", EngineKind::security),
+        security: &security,
+        key_holders: &key_holders,
     };
     let all = plan.who_learns(&audience).into_iter();
     all.map(|one| Learns { who: one.party, what: one.learns }).collect()

@@ -29,6 +29,8 @@ mod doctor_keys;
 mod error;
 mod explain;
 mod explanation;
+#[cfg(feature = "fhe")]
+mod fhe;
 mod prepared;
 mod profile;
 mod progress;
@@ -37,11 +39,16 @@ mod show;
 mod talk;
 mod verdict;
 
-pub use answer::{Answer, Cost, PartyTraffic, RunReceipt, Times};
+pub use answer::{Answer, Cost, PartyTraffic, PhaseReceipt, RunReceipt, Times};
 pub use backend::Backend;
 pub use client::{Client, DryParty, DryRun};
 pub use doctor::Finding;
 pub use error::{Error, Result, Side};
-pub use explanation::{EngineExplanation, Estimate, Explanation, Learns, Stats, Width};
+pub use explanation::{
+    Encrypted, EncryptedPhase, EncryptedTime, EngineExplanation, Estimate, Explanation, Learns,
+    Stats, Unpriced, Width,
+};
+#[cfg(feature = "fhe")]
+pub use fhe::{GivenUp, OpenJob};
 pub use profile::Profile;
-pub use progress::{Cancel, Progress};
+pub use progress::{Awaited, Cancel, Progress};

@@ -5,7 +5,9 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use tacit_mpc::EngineKind;
+use serde::{Deserialize, Serialize};
+
+use crate::Backend;
 
 /// What has just happened to a query. Counts and times only, never a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,7 +16,7 @@ pub enum Progress {
     /// The analyst's side compiled the query and turns to the parties.
     Asking {
         /// The engine that will run.
-        engine: EngineKind,
+        engine: Backend,
         /// The parties that are asked, in session order.
         parties: Vec<String>,
     },
@@ -43,8 +45,52 @@ pub enum Progress {
         /// Payload bytes that the bill states.
         total: u64,
     },
+    /// On `fhe`: a party gave what it had to make.
+    Made {
+        /// The party.
+        party: String,
+        /// What it made: `upload`, `result` or `part`.
+        what: String,
+        /// How many of these there are now, of all parties.
+        ready: usize,
+        /// How many there have to be.
+        due: usize,
+    },
+    /// On `fhe`: a party evaluates, or evaluates again what another one did.
+    Evaluating {
+        /// The party.
+        party: String,
+        /// Whether it is a key holder that evaluates again.
+        again: bool,
+        /// Steps done.
+        done: u64,
+        /// Steps in all.
+        total: u64,
+    },
+    /// On `fhe`: whom the question waits for, and why; told whenever it changes.
+    Waiting {
+        /// The parties; empty when it goes on.
+        parties: Vec<Awaited>,
+    },
     /// The shares are in; the result is put together.
     Releasing,
+}
+
+/// A party that a question on `fhe` waits for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Awaited {
+    /// Its name.
+    pub party: String,
+    /// What it has to do next, such as `to encrypt its part`.
+    pub what: String,
+    /// Why it does not, to be read after its name.
+    pub why: String,
+}
+
+impl std::fmt::Display for Awaited {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {} ({} {})", self.party, self.what, self.party, self.why)
+    }
 }
 
 /// A switch that calls a query off, from any thread.

@@ -12,13 +12,15 @@ use crate::{Plan, Status};
 pub struct Audience<'a> {
     /// Names of all sites: each enters data.
     pub sites: &'a [String],
-    /// Names of the sites that compute.
+    /// Names of the sites that compute; on `fhe` the one that evaluates.
     pub compute: &'a [String],
-    /// Name of the dealer, if the engine has one.
+    /// Names of the sites that hold a share of the decryption key; none but on `fhe`.
+    pub key_holders: &'a [String],
+    /// Name of the dealer, if the engine has one or its keys come from one.
     pub dealer: Option<&'a str>,
     /// Name of the analyst who asks.
     pub analyst: &'a str,
-    /// The engine's name: `rep3`, `additive`, `clear`.
+    /// The engine's name: `rep3`, `additive`, `fhe`, `clear`.
     pub engine: &'a str,
     /// The engine's security model, in its own words.
     pub security: &'a str,
@@ -42,12 +44,31 @@ impl Plan {
         }];
         for site in audience.sites {
             let computes = audience.compute.contains(site);
+            let mut what = "site".to_owned();
+            if computes {
+                what += if audience.engine == "fhe" { ", evaluates" } else { ", computes" };
+            }
+            if audience.key_holders.contains(site) {
+                what += ", holds a share of the key";
+            }
             all.push(Learns {
-                party: format!("{site} (site{})", if computes { ", computes" } else { "" }),
-                learns: self.site_learns(computes, audience),
+                party: format!("{site} ({what})"),
+                learns: self.site_learns(site, computes, audience),
             });
         }
-        if let Some(dealer) = audience.dealer {
+        if let Some(dealer) = audience.dealer.filter(|_| audience.engine == "fhe") {
+            all.push(Learns {
+                party: format!("{dealer} (dealer)"),
+                learns: vec![
+                    "Nothing: it made the keys before anything was asked, and takes no part in \
+                     the question."
+                        .to_owned(),
+                    "If it kept the decryption key, it could decrypt every ciphertext that it \
+                     came by, and forge the proofs that a ciphertext is well formed."
+                        .to_owned(),
+                ],
+            });
+        } else if let Some(dealer) = audience.dealer {
             all.push(Learns {
                 party: format!("{dealer} (dealer)"),
                 learns: vec![
@@ -155,10 +176,18 @@ impl Plan {
              what is shown.",
             audience.analyst
         ));
+        if audience.engine == "fhe" {
+            learns.push(format!(
+                "Its program carries the ciphertexts between the parties. They tell it nothing; if \
+                 {} worked together with all of {}, they would see what every site entered.",
+                audience.analyst,
+                audience.key_holders.join(", ")
+            ));
+        }
         learns
     }
 
-    fn site_learns(&self, computes: bool, audience: &Audience<'_>) -> Vec<String> {
+    fn site_learns(&self, site: &String, computes: bool, audience: &Audience<'_>) -> Vec<String> {
         let mut learns = vec![
             format!(
                 "The question, that {} asks it and when, and whether the computation came to \
@@ -172,6 +201,10 @@ impl Plan {
                 counted(self.inputs.len(), "input")
             ),
         ];
+        if audience.engine == "fhe" {
+            learns.extend(encrypted_learns(site, computes, audience));
+            return learns;
+        }
         if !computes {
             learns.push(
                 "It enters shares of its own counts and sums, and receives nothing of the \
@@ -213,6 +246,40 @@ impl Plan {
         let picked = (0..self.numbers.len()).filter(|number| which(*number));
         dedup(&picked.map(|number| self.numbers[number].expression.as_str()).collect::<Vec<_>>())
     }
+}
+
+/// What a site learns beside the question where columns are encrypted.
+fn encrypted_learns(site: &String, evaluates: bool, audience: &Audience<'_>) -> Vec<String> {
+    let mut learns = vec![
+        "It encrypts its own counts and sums, with proofs that it did so properly, and need not be \
+         there while others work on them."
+            .to_owned(),
+    ];
+    let holds = audience.key_holders.contains(site);
+    if evaluates || holds {
+        learns.push(
+            "It gets the ciphertexts of every site, which alone tell nothing, and computes on \
+             them without seeing what is in them."
+                .to_owned(),
+        );
+    }
+    if holds {
+        learns.push(format!(
+            "It holds a share of the decryption key, and decrypts what the question opens, once, \
+             to {} alone. Only if all of {} worked together would they see what every site \
+             entered. ({})",
+            audience.analyst,
+            audience.key_holders.join(", "),
+            audience.security
+        ));
+    }
+    learns.push(
+        "All parties must follow the protocol: a key holder that decrypts wrongly could spoil the \
+         result unnoticed; an evaluator that computes wrongly is noticed where key holders evaluate \
+         again."
+            .to_owned(),
+    );
+    learns
 }
 
 fn word(status: Status) -> &'static str {

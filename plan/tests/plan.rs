@@ -104,11 +104,13 @@ fn plan() -> Plan {
 }
 
 fn said(engine: &str, compute: &[&str], dealer: Option<&str>) -> Vec<(String, String)> {
+    let key_holders: &[&str] = if engine == "fhe" { &["north", "south"] } else { &[] };
     let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
     plan()
         .who_learns(&Audience {
             sites: &names(&["north", "south", "west", "east"]),
             compute: &names(compute),
+            key_holders: &names(key_holders),
             dealer,
             analyst: "ada",
             engine,
@@ -189,6 +191,26 @@ fn plans_and_values_come_back_from_json() {
 fn input_columns_do_not_show_what_they_hold() {
     let held = InputColumns { columns: vec![vec![424_242]] };
     assert_eq!(format!("{held:?}"), "InputColumns(1 columns)");
+}
+
+#[test]
+fn on_encrypted_columns_everybody_is_told_whom_they_trust() {
+    let said = said("fhe", &["west"], Some("dora"));
+    let of = |name: &str| {
+        let found = said.iter().find(|(party, _)| party.starts_with(name));
+        found.unwrap_or_else(|| panic!("{name} in {said:?}")).clone()
+    };
+    assert!(of("ada").1.contains("if ada worked together with all of north, south"));
+    assert_eq!(of("north").0, "north (site, holds a share of the key)");
+    assert!(of("north").1.contains("Only if all of north, south worked together"));
+    assert_eq!(of("west").0, "west (site, evaluates)");
+    assert!(of("west").1.contains("computes on them without seeing"));
+    assert!(!of("west").1.contains("share of the decryption key"));
+    assert_eq!(of("east").0, "east (site)");
+    assert!(
+        !of("east").1.contains("ciphertexts of every site") && !of("east").1.contains("shares")
+    );
+    assert!(of("dora").1.contains("If it kept the decryption key"), "{said:?}");
 }
 
 #[test]

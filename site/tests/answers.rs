@@ -29,7 +29,7 @@ fn all_agree(sites: usize, compute: usize) {
             assert_eq!(answer.table, pooled, "{engine}: {sql}");
             let receipt = answer.receipt.unwrap();
             assert_eq!(receipt.bill, receipt.ledger);
-            let said = explained.engines.iter().find(|e| e.engine == engine).unwrap();
+            let said = explained.engines.iter().find(|e| e.engine == engine.into()).unwrap();
             assert_eq!(said.bill, receipt.ledger);
             assert_eq!(said.circuit, receipt.circuit);
             for name in receipt.receipts.keys() {
@@ -60,7 +60,7 @@ fn without_a_name_the_engine_keeps_secrets() {
     let mut world = World::new(3, 2);
     world.start_all();
     let answer = ask(&world.client(), QUERIES[0], None).unwrap();
-    assert_eq!(answer.receipt.unwrap().engine, Rep3);
+    assert_eq!(answer.receipt.unwrap().engine, Rep3.into());
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn a_study_over_tcp_never_falls_back_to_quic_and_both_settings_are_told() {
     let error = ask(&world.client(), QUERIES[0], Some(Rep3)).unwrap_err();
     let due = "site1 and analyst differ in the transport: quic at site1, tcp at analyst";
     assert_eq!(error.to_string(), due);
-    let dry = world.client().dry_run(QUERIES[0], Some(Rep3)).unwrap();
+    let dry = world.client().dry_run(QUERIES[0], Some(Rep3.into())).unwrap();
     for party in dry.parties {
         assert_eq!(party.ready, party.party != "site1", "{party:?}");
         let said = party.reason.is_none_or(|reason| reason.contains("transport"));

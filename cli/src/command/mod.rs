@@ -7,6 +7,7 @@ pub mod demo;
 pub mod dictionary;
 pub mod doctor;
 pub mod explain;
+pub mod jobs;
 pub mod key;
 pub mod query;
 pub mod sandbox;

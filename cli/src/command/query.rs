@@ -6,11 +6,11 @@ use std::{
 };
 
 use clap::Args;
-use tacit_client::{Answer, Cancel, Client, DryRun, RunReceipt};
-use tacit_mpc::EngineKind;
+use tacit_client::{Answer, Backend, Cancel, Client, DryRun, Progress, RunReceipt};
 
 use crate::{
     args::StudyArgument,
+    command::jobs,
     context::Context,
     error::{Exit, Failure, Result},
     progress::Drawn,
@@ -29,7 +29,12 @@ Examples:
       \"SELECT sex, COUNT(*) AS n FROM visits GROUP BY sex\"
   tacit query --study study.toml --key analyst.key --format csv --status --output out.csv \\
       --file question.sql
-  tacit query --study study.toml \"DESCRIBE visits\"")]
+  tacit query --study study.toml \"DESCRIBE visits\"
+
+On fhe parties need not be there at the same time, and a question outlives this program:
+  tacit query --study study.toml --key analyst.key --engine fhe --wait 5 --file question.sql
+  tacit query --study study.toml --key analyst.key --jobs
+  tacit query --study study.toml --key analyst.key --resume 1f2e3d4c")]
 pub struct Arguments {
     #[command(flatten)]
     study: StudyArgument,
@@ -41,7 +46,7 @@ pub struct Arguments {
     /// Read the question from a file (- for standard input)
     #[arg(long, value_name = "FILE", conflicts_with = "sql")]
     file: Option<PathBuf>,
-    /// rep3, additive or clear, of those that the study allows
+    /// rep3, additive, fhe or clear, of those that the study allows
     #[arg(long, value_name = "NAME")]
     engine: Option<String>,
     /// How to write the answer
@@ -59,6 +64,22 @@ pub struct Arguments {
     /// Compile, price and see who can be reached; run nothing
     #[arg(long)]
     dry_run: bool,
+    /// On fhe: how long to wait for absent parties, once nobody else has anything to do
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    wait: u64,
+    /// On fhe: go on with a question that is open, by the first letters of its session
+    #[arg(long, value_name = "SESSION", conflicts_with_all = ["sql", "file", "engine", "dry_run"])]
+    resume: Option<String>,
+    /// On fhe: list the questions that are open
+    #[arg(long, conflicts_with_all = ["sql", "file", "engine", "dry_run", "resume"])]
+    jobs: bool,
+    /// On fhe: end a question that is open, at all parties
+    #[arg(
+        long,
+        value_name = "SESSION",
+        conflicts_with_all = ["sql", "file", "engine", "dry_run", "resume", "jobs"]
+    )]
+    give_up: Option<String>,
 }
 
 /// Runs it.
@@ -66,19 +87,16 @@ pub struct Arguments {
 /// # Errors
 /// If the question is refused, or a party cannot be reached or is lost.
 pub fn run(arguments: &Arguments, context: &Context) -> Result<()> {
+    if arguments.jobs || arguments.give_up.is_some() || arguments.resume.is_some() {
+        return run_open(arguments, context);
+    }
     let sql = question(arguments.sql.as_deref(), arguments.file.as_deref())?;
     let chosen = arguments.engine.as_deref().map(|name| engine("--engine", name)).transpose()?;
-    if arguments.status && arguments.format != Format::Csv {
-        return Err(usage("--status belongs to --format csv; json and ndjson always carry it"));
-    }
-    if let Some(path) = &arguments.output {
-        writable(path)?;
-    }
+    deliverable(arguments)?;
     let refused = |error| Failure::of_question(error, &sql);
-    let study = &arguments.study.study;
     let client = match &arguments.key {
-        Some(key) => Client::open(study, key)?,
-        None => Client::open_study(study)?,
+        Some(_) => asking(arguments)?,
+        None => Client::open_study(&arguments.study.study)?,
     };
     let statement = client.compile(&sql).map_err(refused)?;
     if let Some(table) = client.show(&statement) {
@@ -86,22 +104,110 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<()> {
         return deliver(&answer, arguments, &client, context);
     }
     if arguments.key.is_none() {
-        return Err(usage("asking needs your key: --key FILE, or TACIT_KEY"));
+        return Err(no_key());
     }
     if arguments.dry_run {
         let dry = client.dry_run(&sql, chosen).map_err(refused)?;
         context.print(&render::dry_run::text(&dry, &context.terminal))?;
         return all_ready(&dry);
     }
+    let answer = watched(context, |progress, cancel| client.ask(&sql, chosen, progress, cancel));
+    let answer = answer.map_err(|error| unfinished(error, arguments, refused))?;
+    deliver(&answer, arguments, &client, context)?;
+    closed(&client, &answer)
+}
+
+/// Works on questions that are open.
+fn run_open(arguments: &Arguments, context: &Context) -> Result<()> {
+    jobs::lacking()?;
+    deliverable(arguments)?;
+    if arguments.key.is_none() {
+        return Err(no_key());
+    }
+    let client = asking(arguments)?;
+    if arguments.jobs {
+        return jobs::list(&client, context);
+    }
+    if let Some(session) = &arguments.give_up {
+        return jobs::give_up(&client, session, context);
+    }
+    #[cfg(feature = "fhe")]
+    if let Some(session) = &arguments.resume {
+        let answer = watched(context, |progress, cancel| client.resume(session, progress, cancel));
+        let answer = answer.map_err(|error| unfinished(error, arguments, Failure::from))?;
+        deliver(&answer, arguments, &client, context)?;
+        return closed(&client, &answer);
+    }
+    Ok(())
+}
+
+/// A client that asks with the key that was given.
+fn asking(arguments: &Arguments) -> Result<Client> {
+    let key = arguments.key.as_ref().ok_or_else(no_key)?;
+    #[cfg_attr(not(feature = "fhe"), allow(unused_mut, reason = "only fhe waits"))]
+    let mut client = Client::open(&arguments.study.study, key)?;
+    #[cfg(feature = "fhe")]
+    client.set_wait(std::time::Duration::from_secs(arguments.wait));
+    Ok(client)
+}
+
+/// Runs something with a line of progress, and a switch that Ctrl-C throws.
+fn watched<T>(
+    context: &Context,
+    run: impl FnOnce(&mut dyn FnMut(Progress), &Cancel) -> tacit_client::Result<T>,
+) -> tacit_client::Result<T> {
     let cancel = Cancel::new();
     signals::on_interrupt({
         let cancel = cancel.clone();
         move |_| cancel.cancel()
     });
     let mut drawn = Drawn::new(&context.terminal);
-    let answer = client.ask(&sql, chosen, &mut |progress| drawn.show(&progress), &cancel);
+    let ran = run(&mut |progress| drawn.show(&progress), &cancel);
     drawn.clear();
-    deliver(&answer.map_err(refused)?, arguments, &client, context)
+    ran
+}
+
+/// A question that was left says with which line it goes on.
+fn unfinished(
+    error: tacit_client::Error,
+    arguments: &Arguments,
+    otherwise: impl FnOnce(tacit_client::Error) -> Failure,
+) -> Failure {
+    let (tacit_client::Error::Unfinished { session, .. }, Some(key)) = (&error, &arguments.key)
+    else {
+        return otherwise(error);
+    };
+    let help = format!(
+        "parties go on with it without you; put the answer together later:\n  tacit query --study {} \
+         --key {} --resume {}",
+        arguments.study.study.display(),
+        key.display(),
+        jobs::short(session)
+    );
+    Failure::from(error).help(help)
+}
+
+/// What was answered on `fhe` and written is not kept any longer.
+fn closed(client: &Client, answer: &Answer) -> Result<()> {
+    #[cfg(feature = "fhe")]
+    if let Some(receipt) = answer.receipt.as_ref().filter(|receipt| receipt.engine == Backend::Fhe)
+    {
+        client.close(&receipt.session)?;
+    }
+    let _ = (client, answer);
+    Ok(())
+}
+
+/// Finds out before anything is asked whether an answer can be written as it is wanted.
+fn deliverable(arguments: &Arguments) -> Result<()> {
+    if arguments.status && arguments.format != Format::Csv {
+        return Err(usage("--status belongs to --format csv; json and ndjson always carry it"));
+    }
+    arguments.output.as_ref().map_or(Ok(()), |path| writable(path))
+}
+
+fn no_key() -> Failure {
+    usage("asking needs your key: --key FILE, or TACIT_KEY")
 }
 
 /// Fails if a party would not take part.
@@ -143,13 +249,22 @@ pub fn question(sql: Option<&str>, file: Option<&Path>) -> Result<String> {
 ///
 /// # Errors
 /// With the flag and the names there are.
-pub fn engine(flag: &str, name: &str) -> Result<EngineKind> {
+pub fn engine(flag: &str, name: &str) -> Result<Backend> {
     name.to_ascii_lowercase().parse().map_err(|_| {
-        let engines = ["rep3", "additive", "clear"];
+        let engines = ["rep3", "additive", "fhe", "clear"];
         let near = tacit_plan::suggest::did_you_mean(name, engines);
         usage(&format!("{flag} {name}: there is none of that name{near}"))
             .help(format!("engines: {}", engines.join(", ")))
     })
+}
+
+/// An engine of multi-party computation by its name.
+///
+/// # Errors
+/// As [`engine`], and for what is none.
+pub fn engine_of_shares(flag: &str, name: &str) -> Result<tacit_mpc::EngineKind> {
+    let none = || usage(&format!("{flag} {name}: it is not an engine on shares"));
+    engine(flag, name)?.engine().ok_or_else(none)
 }
 
 fn usage(message: &str) -> Failure {
@@ -236,6 +351,9 @@ fn deliver(
 
 /// The cost of a run in one line.
 pub fn cost(receipt: &RunReceipt) -> String {
+    if receipt.engine == Backend::Fhe {
+        return encrypted_cost(receipt);
+    }
     let triples = receipt.triples.as_ref().map(|source| format!("; triples: {source}"));
     format!(
         "cost: {} ({}{}) over {}, {}, {} sent by all parties, local {}, joint {}, total {}",
@@ -249,4 +367,37 @@ pub fn cost(receipt: &RunReceipt) -> String {
         number::seconds(receipt.times.joint),
         number::seconds(receipt.times.total),
     )
+}
+
+/// The same of a run on encrypted columns, which has phases instead of rounds.
+fn encrypted_cost(receipt: &RunReceipt) -> String {
+    let slowest = |name: &str| {
+        let of = receipt.phases.iter().filter(|phase| phase.phase == name);
+        number::seconds(of.map(|phase| phase.seconds).fold(0.0, f64::max))
+    };
+    format!(
+        "cost: {} ({}{}) over {}, {} sent by all parties, enter {}, evaluate {}, decrypt {}, total {}",
+        receipt.engine,
+        receipt.security,
+        trusted(receipt).iter().map(|word| format!("; {word}")).collect::<String>(),
+        receipt.transport,
+        number::bytes(receipt.ledger.bytes()),
+        slowest("enter"),
+        slowest("evaluate"),
+        slowest("decrypt"),
+        number::seconds(receipt.times.total),
+    )
+}
+
+/// Who was trusted for what in a run: sources of triples, of keys and of the reference string, and the
+/// evaluator.
+pub fn trusted(receipt: &RunReceipt) -> Vec<String> {
+    let named = [
+        ("triples", &receipt.triples),
+        ("keys", &receipt.keys),
+        ("CRS", &receipt.crs),
+        ("evaluator", &receipt.evaluator),
+    ];
+    let said = named.into_iter().filter_map(|(name, who)| Some((name, who.as_ref()?)));
+    said.map(|(name, who)| format!("{name}: {who}")).collect()
 }

@@ -1,6 +1,6 @@
 //! What `tacit query --dry-run` prints.
 
-use tacit_client::DryRun;
+use tacit_client::{Backend, DryRun};
 
 use super::{number, table, value::printable};
 use crate::terminal::Terminal;
@@ -27,10 +27,13 @@ pub fn text(dry: &DryRun, terminal: &Terminal) -> String {
         })
         .collect();
     let header = ["party", "would send", "would receive", "state"];
+    let takes = match dry.engine {
+        Backend::Fhe => "three phases, which may lie apart".to_owned(),
+        Backend::Mpc(_) => number::plural(dry.bill.rounds, "round", "rounds"),
+    };
     format!(
-        "nothing was run; on {} it would take {}\n{}",
+        "nothing was run; on {} it would take {takes}\n{}",
         dry.engine,
-        number::plural(dry.bill.rounds, "round", "rounds"),
         table::words(&header, &rows, &[1, 2], terminal)
     )
 }

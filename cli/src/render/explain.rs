@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use tacit_client::{EngineExplanation, Explanation, Learns, Stats};
+use tacit_client::{Encrypted, EngineExplanation, Explanation, Learns, Stats};
 use tacit_plan::{Plan, Rows};
 
 use super::{number, table, value::printable};
@@ -52,6 +52,10 @@ pub fn text(explanation: &Explanation, terminal: &Terminal) -> String {
         section(&mut text, &format!("Cost on {}", engine.engine), terminal);
         text += &of_engine(engine, terminal);
     }
+    for engine in &explanation.unpriced {
+        section(&mut text, &format!("Cost on {}", engine.engine), terminal);
+        indented(&mut text, &engine.reason);
+    }
     list(&mut text, "What may be hidden", &explanation.may_be_hidden, terminal);
     list(&mut text, "What may surprise", &explanation.notes, terminal);
     text
@@ -71,6 +75,10 @@ pub fn audiences(learns: &[Learns]) -> Vec<(String, &[String])> {
 
 fn of_engine(engine: &EngineExplanation, terminal: &Terminal) -> String {
     let mut text = String::new();
+    if let Some(encrypted) = &engine.encrypted {
+        of_encrypted(&mut text, engine, encrypted, terminal);
+        return text;
+    }
     let _ = writeln!(text, "  security      {}", engine.security);
     if let Some(triples) = &engine.triples {
         let _ = writeln!(text, "  triples       {triples}");
@@ -91,16 +99,7 @@ fn of_engine(engine: &EngineExplanation, terminal: &Terminal) -> String {
         "  peak memory   {} of columns at a compute party",
         number::bytes(engine.peak_bytes)
     );
-    for estimate in &engine.seconds {
-        let _ = writeln!(
-            text,
-            "  expected      {:<9} on {} ({} ms one way, {} Mbit/s)",
-            number::seconds(estimate.seconds),
-            printable(&estimate.profile),
-            estimate.latency_ms,
-            estimate.mbit_per_s,
-        );
-    }
+    expected(&mut text, engine);
     let rows: Vec<Vec<String>> = engine
         .bill
         .parties
@@ -119,6 +118,85 @@ fn of_engine(engine: &EngineExplanation, terminal: &Terminal) -> String {
     text.push('\n');
     indented(&mut text, &parties);
     text
+}
+
+fn expected(text: &mut String, engine: &EngineExplanation) {
+    for estimate in &engine.seconds {
+        let _ = writeln!(
+            text,
+            "  expected      {:<9} on {} ({} ms one way, {} Mbit/s)",
+            number::seconds(estimate.seconds),
+            printable(&estimate.profile),
+            estimate.latency_ms,
+            estimate.mbit_per_s,
+        );
+    }
+}
+
+/// What is done on encrypted columns, which has phases instead of rounds.
+fn of_encrypted(
+    text: &mut String,
+    engine: &EngineExplanation,
+    encrypted: &Encrypted,
+    terminal: &Terminal,
+) {
+    let mut line = |label: &str, value: &str| {
+        let _ = writeln!(text, "  {label:<14}{value}");
+    };
+    line("security", &engine.security);
+    for (at, sentence) in encrypted.trust.iter().enumerate() {
+        line(if at == 0 { "trusted" } else { "" }, &printable(sentence));
+    }
+    line("circuit", &engine.circuit.to_string());
+    line("", &stats(&engine.stats));
+    line(
+        "phases",
+        &format!(
+            "enter, evaluate, decrypt: each waits for those before, up to {} in all, and parties \
+             need not be there at the same time",
+            number::plural(u64::from(encrypted.wait_days), "day", "days")
+        ),
+    );
+    line(
+        "squashed",
+        &format!(
+            "{} of four bits; what their decryption tells of the key is bounded by a statistical \
+             distance of 2^{}",
+            number::plural(encrypted.squashed as u64, "ciphertext", "ciphertexts"),
+            encrypted.distance_bits
+        ),
+    );
+    line("peak memory", &format!("{} where it is evaluated", number::bytes(engine.peak_bytes)));
+    if let Some(time) = &encrypted.time {
+        line(
+            "expected",
+            &format!(
+                "{} at {}, {} at each key holder",
+                number::seconds(time.evaluator),
+                encrypted.evaluator,
+                number::seconds(time.holder)
+            ),
+        );
+        for assumption in &time.assumptions {
+            line("", &format!("- {}", printable(assumption)));
+        }
+    }
+    expected(text, engine);
+    let mut rows = Vec::new();
+    for phase in &encrypted.phases {
+        for (at, party) in phase.parties.iter().enumerate() {
+            let bytes = |all: &[u64]| number::grouped(all.get(at).copied().unwrap_or(0));
+            rows.push(vec![
+                phase.phase.clone(),
+                party.clone(),
+                bytes(&phase.made),
+                bytes(&phase.given),
+            ]);
+        }
+    }
+    let header = ["phase", "party", "bytes sent", "bytes received"];
+    text.push('\n');
+    indented(text, &table::words(&header, &rows, &[2, 3], terminal));
 }
 
 fn keys(plan: &Plan) -> String {

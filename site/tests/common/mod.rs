@@ -235,7 +235,7 @@ impl Drop for World {
 
 /// Asks without looking at progress.
 pub fn ask(client: &Client, sql: &str, engine: Option<EngineKind>) -> tacit_client::Result<Answer> {
-    client.ask(sql, engine, &mut |_| {}, &Cancel::new())
+    client.ask(sql, engine.map(Into::into), &mut |_| {}, &Cancel::new())
 }
 
 fn table() -> Table {

@@ -1,0 +1,124 @@
+//! Questions on `fhe` that are still open: `tacit query --jobs`, `--resume` and `--give-up`.
+
+use tacit_client::{Backend, Client};
+
+use crate::{
+    context::Context,
+    error::{Failure, Result},
+};
+
+/// Letters of a session that people are shown; fewer will do where they are enough.
+pub const SHORT: usize = 8;
+
+/// The start of a session's identifier.
+pub fn short(session: &str) -> &str {
+    session.get(..SHORT).unwrap_or(session)
+}
+
+/// Lists the open questions.
+///
+/// # Errors
+/// If one cannot be read.
+#[cfg(feature = "fhe")]
+pub fn list(client: &Client, context: &Context) -> Result<()> {
+    let jobs = client.open_jobs()?;
+    if jobs.is_empty() {
+        context.note("no question on fhe is open");
+    }
+    context.print(&text(&jobs))
+}
+
+/// Ends an open question at all parties.
+///
+/// # Errors
+/// If there is none, or its folder cannot be removed.
+#[cfg(feature = "fhe")]
+pub fn give_up(client: &Client, session: &str, context: &Context) -> Result<()> {
+    let given_up = client.give_up(session)?;
+    let mut text = format!("gave up {}\n", short(&given_up.session));
+    if !given_up.told.is_empty() {
+        text += &format!("  told: {}\n", given_up.told.join(", "));
+    }
+    for (party, why) in &given_up.not_told {
+        text += &format!(
+            "  not told: {party} ({}); it forgets the question when the study's days of waiting are \
+             over\n",
+            crate::render::value::printable(why)
+        );
+    }
+    context.print(&text)
+}
+
+#[cfg(feature = "fhe")]
+fn text(jobs: &[tacit_client::OpenJob]) -> String {
+    use crate::render::value::printable;
+
+    let mut text = String::new();
+    for job in jobs {
+        let words = job.sql.split_whitespace().collect::<Vec<_>>().join(" ");
+        text += &format!("{}  {}  {}\n", short(&job.session), job.asked, printable(&words));
+        text += &format!("          study {}\n", printable(&job.study.display().to_string()));
+        let state = match (&job.missing[..], job.overdue) {
+            ([], _) => "everything is there: --resume puts the answer together".to_owned(),
+            (missing, false) => format!("waits for {}", missing.join(", ")),
+            (missing, true) => format!(
+                "has ended after {} days; what was missing: {}",
+                job.wait_days,
+                missing.join(", ")
+            ),
+        };
+        text += &format!("          {}\n", printable(&state));
+    }
+    text
+}
+
+/// Without homomorphic evaluation there are none.
+///
+/// # Errors
+/// Always: how to build it.
+#[cfg(not(feature = "fhe"))]
+pub fn list(_: &Client, _: &Context) -> Result<()> {
+    lacking()
+}
+
+/// As [`list`].
+///
+/// # Errors
+/// Always: how to build it.
+#[cfg(not(feature = "fhe"))]
+pub fn give_up(_: &Client, _: &str, _: &Context) -> Result<()> {
+    lacking()
+}
+
+/// Says that this binary has no homomorphic evaluation, if it has none.
+///
+/// # Errors
+/// How to build it.
+pub fn lacking() -> Result<()> {
+    Backend::Fhe.require_built().map_err(Failure::from)
+}
+
+#[cfg(all(test, feature = "fhe"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_says_what_each_question_waits_for() {
+        let job = tacit_client::OpenJob {
+            session: "ab".repeat(32),
+            sql: "SELECT COUNT(*)\n  FROM visits".into(),
+            study: "study.toml".into(),
+            asked: "2026-01-02T03:04:05Z".into(),
+            wait_days: 30,
+            missing: vec!["the upload of north".into(), "the part of south".into()],
+            overdue: false,
+        };
+        let over = tacit_client::OpenJob { overdue: true, ..job.clone() };
+        let done = tacit_client::OpenJob { missing: vec![], ..job.clone() };
+        let text = text(&[job, over, done]);
+        assert!(text.starts_with("abababab  2026-01-02T03:04:05Z  SELECT COUNT(*) FROM visits\n"));
+        assert!(text.contains("waits for the upload of north, the part of south"), "{text}");
+        assert!(text.contains("has ended after 30 days"), "{text}");
+        assert!(text.contains("everything is there"), "{text}");
+    }
+}

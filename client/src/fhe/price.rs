@@ -1,0 +1,152 @@
+//! What a question would take on `fhe`: bytes exactly, seconds from a calibration.
+
+use std::path::Path;
+
+use tacit_governance::{KeySet, SessionParties, Study, Verify, keyset, phases::Kind};
+use tacit_he::{Calibration, EvaluationKeys};
+use tacit_plan::Plan;
+
+use super::{
+    outcome::{evaluator, phase},
+    prepared::{Prepared, terms},
+};
+use crate::{
+    Backend, Encrypted, EncryptedPhase, EncryptedTime, EngineExplanation, Estimate, Learns,
+    Profile,
+    explain::{fhe_security, stats},
+};
+
+/// What a question would take on `fhe`; the study lies at `at`. Needs no keys: without them, or with
+/// keys that cannot be read, speed is a guess or not told.
+///
+/// # Errors
+/// Why it cannot be answered on `fhe`, and what to do instead.
+pub(crate) fn price(
+    at: &Path,
+    study: &Study,
+    plan: &Plan,
+    session: &SessionParties,
+    networks: &[Profile],
+    learns: Vec<Learns>,
+) -> Result<EngineExplanation, String> {
+    let prepared = Prepared::new(study, plan, session).map_err(|error| error.to_string())?;
+    let roles = &prepared.roles;
+    let name = |index: usize| session.name(index);
+    let key_holders: Vec<String> = roles.key_holders.iter().map(|&index| name(index)).collect();
+    let bill = prepared.cost();
+    let time = time(at, study, &prepared);
+    let phases = [Kind::Upload, Kind::Result, Kind::Part].map(|kind| {
+        let parties: Vec<usize> =
+            (0..session.parties.len()).filter(|&i| roles.makes(i).contains(&kind)).collect();
+        EncryptedPhase {
+            phase: phase(kind).to_owned(),
+            parties: parties.iter().map(|&index| name(index)).collect(),
+            given: parties.iter().map(|&index| prepared.given_for(kind, index)).collect(),
+            made: parties.iter().map(|&index| prepared.length(kind, index)).collect(),
+        }
+    });
+    let estimates = time.as_ref().map_or(Vec::new(), |time| {
+        let carried = bill.parties[roles.analyst].sent + bill.parties[roles.analyst].received;
+        let of = |profile: &Profile| Estimate {
+            profile: profile.name.clone(),
+            latency_ms: profile.latency_ms,
+            mbit_per_s: profile.mbit_per_s,
+            seconds: time.evaluator
+                + time.holder
+                + carried as f64 * 8.0 / (profile.mbit_per_s * 1e6)
+                // A question, an answer and a step of every phase.
+                + 2.0 * 6.0 * profile.latency_ms / 1e3,
+        };
+        networks.iter().map(of).collect()
+    });
+    Ok(EngineExplanation {
+        engine: Backend::Fhe,
+        security: fhe_security(key_holders.len()),
+        triples: None,
+        learns,
+        circuit: prepared.digest,
+        stats: stats(&prepared.circuit),
+        bill,
+        number_triples: 0,
+        bit_triples: 0,
+        peak_bytes: (EvaluationKeys::MEMORY_MB << 20) + prepared.bill.squashed,
+        seconds: estimates,
+        encrypted: Some(Encrypted {
+            trust: trust(study, &prepared, &key_holders),
+            key_holders,
+            evaluator: name(roles.evaluator),
+            phases: phases.to_vec(),
+            squashed: prepared.bill.released,
+            distance_bits: prepared.bill.distance_bits,
+            wait_days: roles.wait_days,
+            time,
+        }),
+    })
+}
+
+/// Who is trusted for what.
+fn trust(study: &Study, prepared: &Prepared, key_holders: &[String]) -> Vec<String> {
+    let roles = &prepared.roles;
+    let evaluates = &prepared.names[roles.evaluator];
+    let source = terms(study).map_or("dealer", |terms| &terms.keys);
+    let dealer = study.dealer().map_or(source, |dealer| &dealer.name);
+    let mut trust = vec![
+        format!(
+            "key holders: {}, all of them together decrypt, and no fewer; one that is honest keeps \
+             everything secret, and one that loses its share ends what was encrypted",
+            key_holders.join(", ")
+        ),
+        format!(
+            "keys: trusted {source} ({dealer}), who made them and must have forgotten them; CRS: \
+             trusted {source}, who could forge proofs of encryption"
+        ),
+    ];
+    trust.push(match roles.verify {
+        Verify::Reevaluate => format!(
+            "evaluator: {} ({evaluates}); what deviates in a bit is not decrypted",
+            evaluator(roles.verify)
+        ),
+        Verify::Trust => format!(
+            "evaluator: {} ({evaluates}); key holders decrypt what it says is the result",
+            evaluator(roles.verify)
+        ),
+    });
+    trust
+}
+
+/// How long it takes, from the calibration beside the study, or from a known machine.
+fn time(at: &Path, study: &Study, prepared: &Prepared) -> Option<EncryptedTime> {
+    let (calibration, source) = calibration(at, study)?;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let evaluation = calibration.time(&prepared.bill.work, cores).as_secs_f64();
+    let again = prepared.roles.verify == Verify::Reevaluate;
+    let mut assumptions = vec![
+        source,
+        format!(
+            "the evaluator and every key holder have {cores} cores, like this machine, each as fast as \
+             that, and {} MB of free memory",
+            EvaluationKeys::MEMORY_MB
+        ),
+        "one evaluation at a time at each of them, and none before this one".to_owned(),
+    ];
+    assumptions.push(if again {
+        "key holders evaluate again side by side, each when it has the result; decrypting itself \
+         takes milliseconds"
+            .to_owned()
+    } else {
+        "key holders do not evaluate again: decrypting takes milliseconds".to_owned()
+    });
+    let holder = if again { evaluation } else { 0.0 };
+    Some(EncryptedTime { evaluator: evaluation, holder, cores, assumptions })
+}
+
+/// How fast a core is, and where that was measured.
+fn calibration(at: &Path, study: &Study) -> Option<(Calibration, String)> {
+    let measured = || {
+        let keys = KeySet::open(study, at).ok()?;
+        let bytes = keys.read(keyset::CALIBRATION).ok()?;
+        let calibration = serde_json::from_slice(&bytes).ok()?;
+        Some((calibration, format!("speed as measured by {} when it made the keys", keys.dealer)))
+    };
+    measured()
+}
