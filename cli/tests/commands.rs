@@ -207,6 +207,65 @@ fn explain_needs_no_site_and_tells_everything() {
 }
 
 #[test]
+fn explain_tells_what_encrypted_columns_cost_or_that_this_binary_cannot() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("visits.csv");
+    fs::write(&file, data::csv(&data::rows(300), ',')).unwrap();
+    let sandbox = Sandbox::new("visits", &file, &["--null", "NA", "--engines", "rep3,additive"]);
+    let study = sandbox.study();
+    let terms = "[engines.fhe]\nholders = [\"north\", \"south\"]\nevaluator = \"east\"\n\
+                 keys = \"dealer\"\nverify = \"trust\"\n\n[[party]]\n";
+    let text = fs::read_to_string(&study).unwrap();
+    fs::write(&study, text.replacen("[[party]]\n", terms, 1)).unwrap();
+    let sql = "SELECT sex, COUNT(*) AS n FROM visits GROUP BY sex";
+    let explain =
+        |more: &[&str]| ok([&["explain", "--study", path(&study)][..], more, &[sql][..]].concat());
+    let text = explain(&[]);
+    let (_, of_fhe) = text.split_once("Cost on fhe").unwrap();
+    let json: serde_json::Value = serde_json::from_str(&explain(&["--format", "json"])).unwrap();
+    let query = |more: &[&str]| {
+        let key = sandbox.key();
+        let asked = ["query", "--study", path(&study), "--key", path(&key)].map(str::to_owned);
+        asked.into_iter().chain(more.iter().map(|word| (*word).to_owned())).collect::<Vec<_>>()
+    };
+    if cfg!(feature = "fhe") {
+        for part in [
+            "semi-honest, all but one of the key holders (1 of 2)",
+            "key holders: north, south, all of them together decrypt",
+            "keys: trusted dealer (dealer)",
+            "CRS: trusted dealer",
+            "evaluator: semi-honest (east)",
+            "up to 30 days in all",
+            "statistical distance of 2^-40",
+            "enter",
+            "evaluate",
+            "decrypt",
+        ] {
+            assert!(of_fhe.contains(part), "{part} in\n{of_fhe}");
+        }
+        assert_eq!(json["engines"][2]["engine"], "fhe");
+        assert_eq!(json["engines"][2]["encrypted"]["phases"][1]["parties"][0], "east");
+        assert!(json.get("unpriced").is_none());
+    } else {
+        assert!(of_fhe.contains("cargo build --features fhe"), "{of_fhe}");
+        assert_eq!(json["unpriced"][0]["engine"], "fhe");
+        for asked in [&["--engine", "fhe", sql][..], &["--jobs"], &["--resume", "ab"]] {
+            for site in ["north", "south", "east"] {
+                ok([
+                    "study",
+                    "sign",
+                    path(&study),
+                    "--key",
+                    path(&sandbox.party(site).join("key")),
+                ]);
+            }
+            let told = fails(2, "usage", query(asked));
+            assert!(told.contains("cargo build --features fhe"), "{told}");
+        }
+    }
+}
+
+#[test]
 fn a_study_over_tcp_works_and_is_named_so_wherever_it_is_told_of() {
     let home = tempfile::tempdir().unwrap();
     let file = home.path().join("visits.csv");

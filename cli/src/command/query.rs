@@ -66,6 +66,7 @@ pub struct Arguments {
     dry_run: bool,
     /// On fhe: how long to wait for absent parties, once nobody else has anything to do
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    #[cfg_attr(not(feature = "fhe"), allow(dead_code, reason = "nothing waits on other engines"))]
     wait: u64,
     /// On fhe: go on with a question that is open, by the first letters of its session
     #[arg(long, value_name = "SESSION", conflicts_with_all = ["sql", "file", "engine", "dry_run"])]
@@ -114,7 +115,9 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<()> {
     let answer = watched(context, |progress, cancel| client.ask(&sql, chosen, progress, cancel));
     let answer = answer.map_err(|error| unfinished(error, arguments, refused))?;
     deliver(&answer, arguments, &client, context)?;
-    closed(&client, &answer)
+    #[cfg(feature = "fhe")]
+    closed(&client, &answer)?;
+    Ok(())
 }
 
 /// Works on questions that are open.
@@ -188,14 +191,12 @@ fn unfinished(
 }
 
 /// What was answered on `fhe` and written is not kept any longer.
+#[cfg(feature = "fhe")]
 fn closed(client: &Client, answer: &Answer) -> Result<()> {
-    #[cfg(feature = "fhe")]
-    if let Some(receipt) = answer.receipt.as_ref().filter(|receipt| receipt.engine == Backend::Fhe)
-    {
-        client.close(&receipt.session)?;
+    match answer.receipt.as_ref().filter(|receipt| receipt.engine == Backend::Fhe) {
+        Some(receipt) => Ok(client.close(&receipt.session)?),
+        None => Ok(()),
     }
-    let _ = (client, answer);
-    Ok(())
 }
 
 /// Finds out before anything is asked whether an answer can be written as it is wanted.
@@ -256,15 +257,6 @@ pub fn engine(flag: &str, name: &str) -> Result<Backend> {
         usage(&format!("{flag} {name}: there is none of that name{near}"))
             .help(format!("engines: {}", engines.join(", ")))
     })
-}
-
-/// An engine of multi-party computation by its name.
-///
-/// # Errors
-/// As [`engine`], and for what is none.
-pub fn engine_of_shares(flag: &str, name: &str) -> Result<tacit_mpc::EngineKind> {
-    let none = || usage(&format!("{flag} {name}: it is not an engine on shares"));
-    engine(flag, name)?.engine().ok_or_else(none)
 }
 
 fn usage(message: &str) -> Failure {
