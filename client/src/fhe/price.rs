@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// What a question would take on `fhe`; the study lies at `at`. Needs no keys: without them, or with
-/// keys that cannot be read, speed is a guess or not told.
+/// keys that cannot be read, speed is that of a machine that was measured.
 ///
 /// # Errors
 /// Why it cannot be answered on `fhe`, and what to do instead.
@@ -45,20 +45,18 @@ pub(crate) fn price(
             made: parties.iter().map(|&index| prepared.length(kind, index)).collect(),
         }
     });
-    let estimates = time.as_ref().map_or(Vec::new(), |time| {
-        let carried = bill.parties[roles.analyst].sent + bill.parties[roles.analyst].received;
-        let of = |profile: &Profile| Estimate {
-            profile: profile.name.clone(),
-            latency_ms: profile.latency_ms,
-            mbit_per_s: profile.mbit_per_s,
-            seconds: time.evaluator
-                + time.holder
-                + carried as f64 * 8.0 / (profile.mbit_per_s * 1e6)
-                // A question, an answer and a step of every phase.
-                + 2.0 * 6.0 * profile.latency_ms / 1e3,
-        };
-        networks.iter().map(of).collect()
-    });
+    let carried = bill.parties[roles.analyst].sent + bill.parties[roles.analyst].received;
+    let estimate = |profile: &Profile| Estimate {
+        profile: profile.name.clone(),
+        latency_ms: profile.latency_ms,
+        mbit_per_s: profile.mbit_per_s,
+        seconds: time.evaluator
+            + time.holder
+            + carried as f64 * 8.0 / (profile.mbit_per_s * 1e6)
+            // A question, an answer and a step of every phase.
+            + 2.0 * 6.0 * profile.latency_ms / 1e3,
+    };
+    let estimates = networks.iter().map(estimate).collect();
     Ok(EngineExplanation {
         engine: Backend::Fhe,
         security: fhe_security(key_holders.len()),
@@ -79,7 +77,7 @@ pub(crate) fn price(
             squashed: prepared.bill.released,
             distance_bits: prepared.bill.distance_bits,
             wait_days: roles.wait_days,
-            time,
+            time: Some(time),
         }),
     })
 }
@@ -115,8 +113,8 @@ fn trust(study: &Study, prepared: &Prepared, key_holders: &[String]) -> Vec<Stri
 }
 
 /// How long it takes, from the calibration beside the study, or from a known machine.
-fn time(at: &Path, study: &Study, prepared: &Prepared) -> Option<EncryptedTime> {
-    let (calibration, source) = calibration(at, study)?;
+fn time(at: &Path, study: &Study, prepared: &Prepared) -> EncryptedTime {
+    let (calibration, source) = calibration(at, study);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let evaluation = calibration.time(&prepared.bill.work, cores).as_secs_f64();
     let again = prepared.roles.verify == Verify::Reevaluate;
@@ -137,16 +135,20 @@ fn time(at: &Path, study: &Study, prepared: &Prepared) -> Option<EncryptedTime> 
         "key holders do not evaluate again: decrypting takes milliseconds".to_owned()
     });
     let holder = if again { evaluation } else { 0.0 };
-    Some(EncryptedTime { evaluator: evaluation, holder, cores, assumptions })
+    EncryptedTime { evaluator: evaluation, holder, cores, assumptions }
 }
 
 /// How fast a core is, and where that was measured.
-fn calibration(at: &Path, study: &Study) -> Option<(Calibration, String)> {
+fn calibration(at: &Path, study: &Study) -> (Calibration, String) {
     let measured = || {
         let keys = KeySet::open(study, at).ok()?;
         let bytes = keys.read(keyset::CALIBRATION).ok()?;
         let calibration = serde_json::from_slice(&bytes).ok()?;
         Some((calibration, format!("speed as measured by {} when it made the keys", keys.dealer)))
     };
-    measured()
+    measured().unwrap_or_else(|| {
+        let source = "speed as of the machine on which tacit was measured, since the study's keys, with a \
+                      measurement of their own, are not here";
+        (Calibration::REFERENCE, source.to_owned())
+    })
 }

@@ -432,6 +432,9 @@ fn an_explanation_prices_encrypted_columns_beside_shares() {
     std::fs::remove_dir_all(world.folder.path().join("study.keys")).unwrap();
     let again = client.explain(SQL, &[]).unwrap();
     assert_eq!(again.engines[1].bill, fhe.bill);
+    let guessed = again.engines[1].encrypted.as_ref().unwrap().time.as_ref().unwrap();
+    assert!(guessed.assumptions[0].contains("are not here"), "{guessed:?}");
+    assert!(guessed.evaluator > 0.1, "{guessed:?}");
     let json = serde_json::to_value(&again.engines[1]).unwrap();
     assert_eq!(json["engine"], "fhe");
     assert_eq!(json["encrypted"]["evaluator"], "north");
