@@ -105,7 +105,7 @@ pub enum Error {
         what: String,
     },
     /// A question on `fhe` was left before its answer; it stays open, and can be gone on with.
-    #[error("the question is still open: {}", waiting(.cancelled, .parties))]
+    #[error("the question is still open: {}", waiting(*.cancelled, .parties))]
     Unfinished {
         /// Identifier of the session, 64 hexadecimal digits.
         session: String,
@@ -149,7 +149,7 @@ fn also(silent: &[String]) -> String {
     }
 }
 
-fn waiting(cancelled: &bool, parties: &[Awaited]) -> String {
+fn waiting(cancelled: bool, parties: &[Awaited]) -> String {
     let parties: Vec<String> = parties.iter().map(ToString::to_string).collect();
     match (cancelled, &*parties) {
         (true, []) => "you left while parties work on it".to_owned(),
@@ -198,7 +198,9 @@ impl Error {
     /// Who has to mend it.
     pub fn side(&self) -> Side {
         match self {
-            Self::ConfigMismatch { party, .. } => Side::Party(party.clone()),
+            Self::ConfigMismatch { party, .. } | Self::Rejected { party, .. } => {
+                Side::Party(party.clone())
+            }
             Self::Refused { party, code, .. } | Self::Stopped { party, code, .. } => {
                 match code.as_str() {
                     "query" | "policy" | "quota" | "not_a_party" | "cancelled" => Side::Analyst,
@@ -207,7 +209,6 @@ impl Error {
                 }
             }
             Self::PeerLost { party, .. } => Side::Network(party.clone()),
-            Self::Rejected { party, .. } => Side::Party(party.clone()),
             Self::Unfinished { cancelled: false, parties, .. } => match parties.first() {
                 Some(awaited) => Side::Network(awaited.party.clone()),
                 None => Side::Analyst,

@@ -12,6 +12,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
     fs, io,
     path::{Path, PathBuf},
 };
@@ -180,7 +181,7 @@ impl Job {
                     if found.is_empty() { "no open question" } else { "several open questions" };
                 let mut text = format!("{what} with a session that begins with {wanted:?}");
                 if all.is_empty() {
-                    text += &format!("; there is none in {}", home.display());
+                    let _ = write!(text, "; there is none in {}", home.display());
                 }
                 for session in &all {
                     let job = Self::open(home, *session);
@@ -188,7 +189,7 @@ impl Job {
                         |error| error.to_string(),
                         |job| format!("{} {}", job.facts.asked, one_line(&job.facts.sql)),
                     );
-                    text += &format!("\n  {} {about}", Digest(*session).short());
+                    let _ = write!(text, "\n  {} {about}", Digest(*session).short());
                 }
                 Err(Error::Usage(text))
             }

@@ -276,7 +276,7 @@ impl Line<'_> {
 
     fn tell(&self, request: &Request) -> Result<(), Gone> {
         let message = session::encode(request)?;
-        self.conversation.send(message).map_err(|error| self.lost(&error))
+        self.conversation.send(message).map_err(|error| Gone::Absent(cause(&error)))
     }
 
     /// The next answer that is more than a word on how far the party is.
@@ -299,7 +299,8 @@ impl Line<'_> {
             self.word.set(Instant::now());
             self.tell(&Request::Waiting)?;
         }
-        let received = self.conversation.receive(TICK).map_err(|error| self.lost(&error))?;
+        let received =
+            self.conversation.receive(TICK).map_err(|error| Gone::Absent(cause(&error)))?;
         let Some(bytes) = received else { return Ok(None) };
         match session::decode(&bytes) {
             Ok(reply) => Ok(Some(reply)),
@@ -360,10 +361,6 @@ impl Line<'_> {
         } else {
             Error::Stopped { party, code, message }
         })
-    }
-
-    fn lost(&self, error: &tacit_net::Error) -> Gone {
-        Gone::Absent(cause(error))
     }
 
     fn rejected(&self, what: String) -> Gone {

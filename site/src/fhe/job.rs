@@ -193,7 +193,7 @@ impl Job {
         } else {
             "evaluator: semi-honest"
         };
-        format!("semi-honest, all but one of the key holders; {evaluator}; {}", self.keys.origin())
+        format!("semi-honest, all but one of the key holders; {evaluator}; {}", StudyKeys::origin())
     }
 
     /// Compares what this question takes of this machine with the limits of its operator.

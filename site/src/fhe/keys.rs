@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    path::PathBuf,
+    path::Path,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -56,7 +56,7 @@ impl Keys {
 }
 
 impl StudyKeys {
-    fn read(study: &Study, path: &PathBuf, me: &str) -> Result<Self, Failure> {
+    fn read(study: &Study, path: &Path, me: &str) -> Result<Self, Failure> {
         let set = KeySet::open(study, path).map_err(|error| faulty(me, &error))?;
         let scope = Scope::new(study.digest().0, set.holders.len());
         let scope = scope.map_err(|error| unusable(me, &error))?;
@@ -72,7 +72,7 @@ impl StudyKeys {
     }
 
     /// Who has to be trusted for them.
-    pub fn origin(&self) -> String {
+    pub fn origin() -> String {
         Origin::Dealer.to_string()
     }
 

@@ -153,7 +153,7 @@ impl Visit<'_> {
                 // The proofs take a core, so they wait their turn.
                 let waiting = |_| self.asker.wanted();
                 let _place = self.shared.compiling.take(waiting).map_err(no_place)?;
-                self.fhe.accept(job, from, &bytes)?;
+                Fhe::accept(job, from, &bytes)?;
             } else {
                 job.read_result(&bytes).map_err(|error| work::failure(&error, job))?;
             }
@@ -259,29 +259,25 @@ impl Visit<'_> {
     /// Gives what was made: a receipt first, and the same receipt when it is given again.
     fn deliver(&self, slot: Slot, phase: &'static str, begin: Instant) -> Result<(), Failure> {
         let session = self.session();
-        let (parcel, bytes) = match slot {
-            Slot::Parcel(Kind::Part, _) => {
-                let part = self.spent()?.ok_or_else(unmade)?;
-                let scope = self.job.scope();
-                // One key and message have one signature: it is the same parcel each time.
-                let parcel = Parcel::sign(&self.fhe.key, &scope, Kind::Part, self.job.me(), &part);
-                (parcel, part)
-            }
-            _ => {
-                let bytes = self.fhe.store.bytes(session, slot).map_err(|t| self.at_me(&t))?;
-                self.stored(slot)?.zip(bytes).ok_or_else(unmade)?
-            }
+        let (parcel, bytes) = if let Slot::Parcel(Kind::Part, _) = slot {
+            let part = self.spent()?.ok_or_else(unmade)?;
+            let scope = self.job.scope();
+            // One key and message have one signature: it is the same parcel each time.
+            let parcel = Parcel::sign(&self.fhe.key, &scope, Kind::Part, self.job.me(), &part);
+            (parcel, part)
+        } else {
+            let bytes = self.fhe.store.bytes(session, slot).map_err(|t| self.at_me(&t))?;
+            self.stored(slot)?.zip(bytes).ok_or_else(unmade)?
         };
         let known = self.fhe.store.note(session, slot).map_err(|t| self.at_me(&t))?;
-        let note = match known {
-            Some(note) => note,
-            None => {
-                let seconds = begin.elapsed().as_secs_f64();
-                let note = Note { receipt: self.released(phase, parcel.length)?, seconds };
-                let noted = self.fhe.store.set_note(session, slot, &note);
-                noted.map_err(|t| self.at_me(&t))?;
-                note
-            }
+        let note = if let Some(note) = known {
+            note
+        } else {
+            let seconds = begin.elapsed().as_secs_f64();
+            let note = Note { receipt: self.released(phase, parcel.length)?, seconds };
+            let noted = self.fhe.store.set_note(session, slot, &note);
+            noted.map_err(|t| self.at_me(&t))?;
+            note
         };
         self.say(Word::Made { parcel, receipt: note.receipt, seconds: note.seconds });
         for chunk in bytes.chunks(CHUNK) {
@@ -390,7 +386,9 @@ fn narrow(columns: Vec<Column>, fields: &[tacit_he::Field]) -> Vec<Column> {
         if let Column::Num(rows) = &mut column
             && field.width < 64
         {
-            rows.iter_mut().for_each(|row| *row &= (1 << field.width) - 1);
+            for row in rows {
+                *row &= (1 << field.width) - 1;
+            }
         }
         column
     };

@@ -16,19 +16,19 @@ use super::{
 
 impl Memory for Store {
     fn part(&self, plan: &[u8; 32]) -> tacit_he::Result<Option<Vec<u8>>> {
-        Self::part(self, plan).map_err(kept)
+        Self::part(self, plan).map_err(|trouble| kept(&trouble))
     }
 
     fn decrypted(&self, block: &[u8; 32]) -> tacit_he::Result<bool> {
-        Self::decrypted(self, block).map_err(kept)
+        Self::decrypted(self, block).map_err(|trouble| kept(&trouble))
     }
 
     fn spend(&self, plan: &[u8; 32], blocks: &[[u8; 32]], part: &[u8]) -> tacit_he::Result<()> {
-        Self::spend(self, plan, blocks, part).map_err(kept)
+        Self::spend(self, plan, blocks, part).map_err(|trouble| kept(&trouble))
     }
 }
 
-fn kept(trouble: Trouble) -> Error {
+fn kept(trouble: &Trouble) -> Error {
     Error::Store(trouble.to_string())
 }
 
@@ -37,20 +37,20 @@ impl Fhe {
     pub(super) fn evaluate(&self, job: &Job, run: &Run) -> Result<(), Failure> {
         let at_me = |trouble: Trouble| trouble.failure(&job.name);
         let session = &job.agreement.session;
-        let squashed = match self.own(job)? {
-            Some(squashed) => squashed,
-            None => {
-                let uploads = self.uploads(job)?;
-                run.wanted()?;
-                let keys = job.keys.evaluation()?;
-                let watch = |done: usize, total: usize| run.went(done, total);
-                tacit_he::evaluate(&keys, &job.program, &uploads, 0, &watch).map_err(
-                    |error| match (&error, run.wanted()) {
-                        (Error::Stopped, Err(stopped)) => stopped,
-                        _ => failure(&error, job),
-                    },
-                )?
-            }
+        let squashed = if let Some(squashed) = self.own(job)? {
+            squashed
+        } else {
+            let uploads = self.uploads(job)?;
+            run.wanted()?;
+            let keys = job.keys.evaluation()?;
+            let watch = |done: usize, total: usize| run.went(done, total);
+            tacit_he::evaluate(&keys, &job.program, &uploads, 0, &watch).map_err(|error| match (
+                &error,
+                run.wanted(),
+            ) {
+                (Error::Stopped, Err(stopped)) => stopped,
+                _ => failure(&error, job),
+            })?
         };
         if job.holds() && job.reevaluates() {
             let statement = squashed.statement().unwrap_or([0; 32]);
@@ -89,13 +89,13 @@ impl Fhe {
                 let what = format!("the upload of {} was not given", job.session.name(from));
                 Failure::new(Code::Message, what)
             };
-            uploads.push(self.accept(job, from, &bytes.ok_or_else(missing)?)?);
+            uploads.push(Self::accept(job, from, &bytes.ok_or_else(missing)?)?);
         }
         Ok(uploads)
     }
 
     /// Checks an upload: its form, its columns and its proofs.
-    pub(super) fn accept(&self, job: &Job, from: usize, bytes: &[u8]) -> Result<Accepted, Failure> {
+    pub(super) fn accept(job: &Job, from: usize, bytes: &[u8]) -> Result<Accepted, Failure> {
         let accepted =
             tacit_he::accept(&job.keys.encryption, &job.proofs(), from, job.fields(from), bytes);
         accepted.map_err(|error| {

@@ -86,7 +86,9 @@ fn an_answer_stays_until_it_is_closed_and_is_had_again_without_asking_anybody() 
     let mut world = World::serving(&["north", "south"], Verify::Reevaluate);
     let client = world.client();
     let first = ask(&client).unwrap();
-    SITES.iter().for_each(|name| world.stop(name));
+    for name in SITES {
+        world.stop(name);
+    }
     let again = resume(&client).unwrap();
     assert_eq!(again.table, first.table);
     let open = client.open_jobs().unwrap();
@@ -169,7 +171,7 @@ fn a_party_that_comes_while_it_is_waited_for_is_noticed() {
     let mut world = World::serving(&["north", "south"], Verify::Reevaluate);
     world.stop("south");
     let mut client = world.client();
-    client.set_wait(Duration::from_secs(60));
+    client.set_wait(Duration::from_mins(1));
     let waiting = std::thread::spawn(move || (ask(&client), client));
     let begin = Instant::now();
     while world.made().len() < 2 && begin.elapsed() < Duration::from_secs(20) {

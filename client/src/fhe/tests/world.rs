@@ -193,7 +193,9 @@ impl World {
     /// The same, with every party serving.
     pub fn serving(key_holders: &[&str], verify: Verify) -> Self {
         let mut world = Self::new(key_holders, verify);
-        SITES.iter().for_each(|name| world.start(name));
+        for name in SITES {
+            world.start(name);
+        }
         world
     }
 
@@ -257,7 +259,9 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
-        SITES.iter().for_each(|name| self.stop(name));
+        for name in SITES {
+            self.stop(name);
+        }
     }
 }
 
@@ -429,7 +433,7 @@ impl Fake {
             bytes[last] ^= 1;
         }
         if self.plays(&Trick::Endless(kind)) {
-            bytes.extend_from_slice(&[0; CHUNK]);
+            bytes.resize(bytes.len() + CHUNK, 0);
         }
         tell(Word::Made { parcel, receipt: Digest([self.index as u8; 32]), seconds: 0.5 });
         bytes.chunks(CHUNK).for_each(|chunk| tell(Word::Chunk(chunk.to_vec())));
