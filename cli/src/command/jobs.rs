@@ -34,15 +34,18 @@ pub fn list(client: &Client, context: &Context) -> Result<()> {
 /// If there is none, or its folder cannot be removed.
 #[cfg(feature = "fhe")]
 pub fn give_up(client: &Client, session: &str, context: &Context) -> Result<()> {
+    use std::fmt::Write as _;
+
     let given_up = client.give_up(session)?;
     let mut text = format!("gave up {}\n", short(&given_up.session));
     if !given_up.told.is_empty() {
-        text += &format!("  told: {}\n", given_up.told.join(", "));
+        let _ = writeln!(text, "  told: {}", given_up.told.join(", "));
     }
     for (party, why) in &given_up.not_told {
-        text += &format!(
+        let _ = writeln!(
+            text,
             "  not told: {party} ({}); it forgets the question when the study's days of waiting are \
-             over\n",
+             over",
             crate::render::value::printable(why)
         );
     }
@@ -51,13 +54,15 @@ pub fn give_up(client: &Client, session: &str, context: &Context) -> Result<()> 
 
 #[cfg(feature = "fhe")]
 fn text(jobs: &[tacit_client::OpenJob]) -> String {
+    use std::fmt::Write as _;
+
     use crate::render::value::printable;
 
     let mut text = String::new();
     for job in jobs {
         let words = job.sql.split_whitespace().collect::<Vec<_>>().join(" ");
-        text += &format!("{}  {}  {}\n", short(&job.session), job.asked, printable(&words));
-        text += &format!("          study {}\n", printable(&job.study.display().to_string()));
+        let _ = writeln!(text, "{}  {}  {}", short(&job.session), job.asked, printable(&words));
+        let _ = writeln!(text, "          study {}", printable(&job.study.display().to_string()));
         let state = match (&job.missing[..], job.overdue) {
             ([], _) => "everything is there: --resume puts the answer together".to_owned(),
             (missing, false) => format!("waits for {}", missing.join(", ")),
@@ -67,7 +72,7 @@ fn text(jobs: &[tacit_client::OpenJob]) -> String {
                 missing.join(", ")
             ),
         };
-        text += &format!("          {}\n", printable(&state));
+        let _ = writeln!(text, "          {}", printable(&state));
     }
     text
 }

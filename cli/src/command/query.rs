@@ -20,6 +20,7 @@ use crate::{
 
 /// Arguments of `tacit query`.
 #[derive(Debug, Args)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 #[command(after_help = "\
 The answer goes to standard output; progress (on a terminal), a note on hidden cells and the cost
 go to standard error. SHOW TABLES and DESCRIBE t are answered from the study, without a key.
@@ -371,7 +372,7 @@ fn encrypted_cost(receipt: &RunReceipt) -> String {
         "cost: {} ({}{}) over {}, {} sent by all parties, enter {}, evaluate {}, decrypt {}, total {}",
         receipt.engine,
         receipt.security,
-        trusted(receipt).iter().map(|word| format!("; {word}")).collect::<String>(),
+        trusted(receipt).iter().fold(String::new(), |all, word| all + "; " + word),
         receipt.transport,
         number::bytes(receipt.ledger.bytes()),
         slowest("enter"),
