@@ -18,7 +18,7 @@
 use serde::{Deserialize, Serialize};
 use tacit_plan::Digest;
 
-use crate::{Error, KeyPair, PublicKey, Result};
+use crate::{Error, KeyPair, PublicKey, Result, session::Agreement};
 
 /// Most bytes of one chunk of a parcel.
 pub const CHUNK: usize = 192 << 10;
@@ -100,10 +100,18 @@ pub struct Scope {
     pub study: Digest,
     /// Digest of the public keys.
     pub keys: Digest,
-    /// Digest of the circuit.
-    pub circuit: Digest,
+    /// [`Agreement::question`]: plan, circuit, parties and who asks.
+    pub question: Digest,
     /// The session.
     pub session: [u8; 32],
+}
+
+impl Scope {
+    /// What the parcels of a question belong to.
+    pub fn of(agreement: &Agreement) -> Self {
+        let Agreement { study, keys, session, .. } = *agreement;
+        Self { study, keys, question: agreement.question(), session }
+    }
 }
 
 /// What is carried: who made it, its length and digest, signed. The bytes travel beside it.
@@ -164,7 +172,7 @@ impl Parcel {
         message.push(self.kind as u8);
         message.extend_from_slice(&self.from.to_le_bytes());
         message.extend_from_slice(&self.length.to_le_bytes());
-        for digest in [&self.digest, &scope.study, &scope.keys, &scope.circuit] {
+        for digest in [&self.digest, &scope.study, &scope.keys, &scope.question] {
             message.extend_from_slice(&digest.0);
         }
         message.extend_from_slice(&scope.session);
@@ -178,7 +186,7 @@ mod tests {
 
     fn scope() -> Scope {
         let digest = |byte| Digest([byte; 32]);
-        Scope { study: digest(1), keys: digest(2), circuit: digest(3), session: [4; 32] }
+        Scope { study: digest(1), keys: digest(2), question: digest(3), session: [4; 32] }
     }
 
     #[test]
@@ -192,7 +200,7 @@ mod tests {
         let elsewhere = [
             Scope { study: Digest([9; 32]), ..scope() },
             Scope { keys: Digest([9; 32]), ..scope() },
-            Scope { circuit: Digest([9; 32]), ..scope() },
+            Scope { question: Digest([9; 32]), ..scope() },
             Scope { session: [9; 32], ..scope() },
         ];
         for scope in elsewhere {

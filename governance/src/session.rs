@@ -95,6 +95,12 @@ pub struct Agreement {
 }
 
 impl Agreement {
+    /// Digest of all that is compared, who asks among it: two parties whose digests are equal work on the
+    /// same question, whatever messages carry.
+    pub fn question(&self) -> Digest {
+        Digest::of_json(&Self { me: 0, epoch: 0, ..self.clone() })
+    }
+
     /// Compares this party's agreement with a peer's.
     ///
     /// # Errors

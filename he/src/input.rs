@@ -21,7 +21,7 @@ use tfhe::{
         ProvenCompactCiphertextList,
     },
     named::Named,
-    zk::ZkComputeLoad,
+    zk::{ZkComputeLoad, ZkPkeV2SupportedHashConfig},
 };
 use tfhe_versionable::NotVersioned;
 
@@ -204,6 +204,9 @@ pub fn accept(
         ENCRYPT, &keys.crs,
     )
     .forbid_compute_load(ZkComputeLoad::Proof)
+    // Older transcripts of the proofs hash less; nothing here was ever made with them.
+    .forbid_hash_config(ZkPkeV2SupportedHashConfig::V0_4_0)
+    .forbid_hash_config(ZkPkeV2SupportedHashConfig::V0_7_0)
     .allow_unpacked();
     let Upload(list) = wire::read(bytes, limit(fields), &parameters, &party)?;
     let due: Vec<DataKind> =

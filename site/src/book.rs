@@ -73,17 +73,24 @@ impl Book {
         })))
     }
 
-    /// The hash of the last receipt of a session that says that this phase was released. Reads all
-    /// receipts: for a party that was stopped before it could note the hash.
+    /// The hash of the last receipt of a session that says that this phase was released, of those that
+    /// `question` takes for the same question: an identifier may be used again. Reads all receipts: for a
+    /// party that was stopped before it could note the hash.
     #[cfg(feature = "fhe")]
-    pub fn released(&self, session: &[u8; 32], phase: &str) -> Result<Option<Digest>> {
+    pub fn released(
+        &self,
+        session: &[u8; 32],
+        phase: &str,
+        question: impl Fn(&Record) -> bool,
+    ) -> Result<Option<Digest>> {
         let path = self.inside().path.clone();
         let session = Digest(*session).to_string();
         let mut found = None;
         tacit_governance::receipts::read(&path, &mut |entry| {
             let record = &entry.record;
             let same = record.session == session && record.phase.as_deref() == Some(phase);
-            if same && record.outcome == tacit_governance::Outcome::Released {
+            let released = record.outcome == tacit_governance::Outcome::Released;
+            if same && released && question(record) {
                 found = Some(entry.hash);
             }
             Ok(())

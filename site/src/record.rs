@@ -72,6 +72,12 @@ impl<'a> Notes<'a> {
         self.append(facts, outcome)
     }
 
+    /// Name of the analyst.
+    #[cfg(feature = "fhe")]
+    pub fn analyst(&self) -> &str {
+        &self.analyst.name
+    }
+
     /// The same, with what is known put together by the caller.
     pub fn append(
         &self,

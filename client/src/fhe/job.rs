@@ -370,7 +370,7 @@ mod tests {
         let scope = Scope {
             study: Digest([1; 32]),
             keys: Digest([2; 32]),
-            circuit: Digest([3; 32]),
+            question: Digest([3; 32]),
             session: [4; 32],
         };
         let parcel = Parcel::sign(&KeyPair::from_seed(&[1; 32]), &scope, Kind::Upload, 0, bytes);

@@ -13,7 +13,7 @@
 //! - [`outcome`]: from parts to an answer.
 //! - [`price`]: what a question would take.
 //!
-//! A parcel is signed by its maker for this study, these keys, this circuit and this session, and its
+//! A parcel is signed by its maker for this study, these keys, this question and this session, and its
 //! length is the bill's; it is checked when it is received, and again when it comes from disk.
 
 mod board;
@@ -236,12 +236,7 @@ fn carry(
     cancel: &Cancel,
 ) -> Result<Answer> {
     let agreement = agreement(plan, session, &prepared, keys.keys, job.session);
-    let scope = Scope {
-        study: plan.study,
-        keys: keys.keys,
-        circuit: prepared.digest,
-        session: job.session,
-    };
+    let scope = Scope::of(&agreement);
     let bill = prepared.bill_digest();
     let board = Arc::new(Board::new(prepared, scope, job));
     if !board.standing().complete {

@@ -109,19 +109,18 @@ impl Job {
 
     /// What parcels of this question are signed for.
     pub fn scope(&self) -> phases::Scope {
-        let Agreement { study, keys, circuit, session, .. } = self.agreement;
-        phases::Scope { study, keys, circuit, session }
+        phases::Scope::of(&self.agreement)
     }
 
     /// What proofs of encryption of this question are bound to.
     pub fn proofs(&self) -> Session {
-        let Agreement { study, circuit, session, .. } = self.agreement;
-        Session { study: study.0, plan: circuit.0, session }
+        let phases::Scope { study, question, session, .. } = self.scope();
+        Session { study: study.0, plan: question.0, session }
     }
 
     /// What is decrypted once.
     pub fn spends(&self) -> [u8; 32] {
-        tacit_he::plan_digest(&self.agreement.circuit.0, &self.agreement.session)
+        tacit_he::plan_digest(&self.agreement.question().0, &self.agreement.session)
     }
 
     /// What a party enters.
@@ -215,8 +214,8 @@ impl Job {
             ));
         }
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let time = self.keys.calibration.map(|calibrated| calibrated.time(&self.bill.work, cores));
-        let minutes = time.map_or(0, |time| time.as_secs().div_ceil(60));
+        let time = self.keys.calibration.time(&self.bill.work, cores);
+        let minutes = time.as_secs().div_ceil(60);
         if evaluates && minutes > limits.fhe_minutes {
             return Err(format!(
                 "the question takes about {minutes} minutes of evaluation at {}, and this site allows \

@@ -18,6 +18,9 @@ use tacit_plan::Digest;
 
 use crate::served::Served;
 
+/// Memory that the keys take while they are read, beside what they take in the end, in MB.
+const READ_MB: u64 = 700;
+
 /// A study's keys at this party: what is small and always needed. The rest is read where it is needed.
 pub(crate) struct StudyKeys {
     set: KeySet,
@@ -26,8 +29,8 @@ pub(crate) struct StudyKeys {
     me: String,
     /// With which this party encrypts, and checks what others encrypted.
     pub encryption: EncryptionKeys,
-    /// How fast the dealer's machine was, if the file can be read.
-    pub calibration: Option<Calibration>,
+    /// How fast the dealer's machine was; if the file cannot be read, how fast one was that was measured.
+    pub calibration: Calibration,
 }
 
 /// The keys of all studies that are served here, read once each.
@@ -63,6 +66,7 @@ impl StudyKeys {
         let public = public(&set, scope, me)?;
         let calibration = set.read(keyset::CALIBRATION).ok();
         let calibration = calibration.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let calibration = calibration.unwrap_or(Calibration::REFERENCE);
         Ok(Self { set, scope, me: me.to_owned(), encryption: public.encryption(), calibration })
     }
 
@@ -86,6 +90,7 @@ impl StudyKeys {
     /// # Errors
     /// How much memory is needed and there; that a file is missing or damaged.
     pub fn evaluation(&self) -> Result<EvaluationKeys, Failure> {
+        self.enough(tacit_he::keys::available_mb())?;
         let public = public(&self.set, self.scope, &self.me)?;
         public.evaluation().map_err(|error| {
             let failure = unusable(&self.me, &error);
@@ -93,6 +98,17 @@ impl StudyKeys {
             let memory = matches!(error, tacit_he::Error::Memory { .. });
             Failure { code: if memory { Code::Busy } else { failure.code }, ..failure }
         })
+    }
+
+    /// Refuses before anything is read if `available` MB of memory do not hold the keys, as they lie on
+    /// disk and expanded.
+    fn enough(&self, available: Option<u64>) -> Result<(), Failure> {
+        let needed = EvaluationKeys::MEMORY_MB + READ_MB;
+        let Some(available) = available.filter(|&available| available < needed) else {
+            return Ok(());
+        };
+        let failure = unusable(&self.me, &tacit_he::Error::Memory { needed, available });
+        Err(Failure { code: Code::Busy, ..failure })
     }
 
     /// This party's share, wiped when it is dropped.

@@ -55,7 +55,7 @@ mod tests {
 
     fn scope() -> Scope {
         let digest = |byte| Digest([byte; 32]);
-        Scope { study: digest(1), keys: digest(2), circuit: digest(3), session: [4; 32] }
+        Scope { study: digest(1), keys: digest(2), question: digest(3), session: [4; 32] }
     }
 
     fn key(index: usize) -> KeyPair {
@@ -124,7 +124,7 @@ mod tests {
         let elsewhere = [
             Scope { study: Digest([9; 32]), ..scope() },
             Scope { keys: Digest([9; 32]), ..scope() },
-            Scope { circuit: Digest([9; 32]), ..scope() },
+            Scope { question: Digest([9; 32]), ..scope() },
             other,
         ];
         for scope in elsewhere {

@@ -42,7 +42,7 @@ fn question(analyst: &str) -> Question {
 
 fn parcel(kind: Kind, from: u32, bytes: &[u8]) -> Parcel {
     let digest = Digest([9; 32]);
-    let scope = Scope { study: digest, keys: digest, circuit: digest, session: [9; 32] };
+    let scope = Scope { study: digest, keys: digest, question: digest, session: [9; 32] };
     Parcel::sign(&KeyPair::from_seed(&[from as u8 + 1; 32]), &scope, kind, from as usize, bytes)
 }
 

@@ -9,7 +9,7 @@ use std::{
 use tacit_governance::{
     Outcome,
     phases::{CHUNK, Kind, Parcel, State, Step, Word},
-    session::{Code, Failure, Phase, Reply},
+    session::{Agreement, Code, Failure, Phase, Reply},
 };
 use tacit_mpc::Column;
 use tacit_plan::Digest;
@@ -210,6 +210,7 @@ impl Visit<'_> {
             return Err(Failure::new(Code::Policy, what));
         }
         if self.spent()?.is_none() {
+            self.not_before()?;
             let result = Slot::Parcel(Kind::Result, job.evaluator() as u32);
             if self.stored(result)?.is_none() {
                 let who = job.session.name(job.evaluator());
@@ -287,11 +288,40 @@ impl Visit<'_> {
         Ok(())
     }
 
+    /// The receipt of this question that says that this phase was released, if there is one.
+    fn written(&self, phase: &'static str) -> tacit_governance::Result<Option<Digest>> {
+        let Agreement { study, plan, circuit, .. } = self.job.agreement;
+        self.shared.book.released(self.session(), phase, |record| {
+            record.study == study
+                && record.analyst == self.notes.analyst()
+                && (record.plan, record.circuit) == (Some(plan), Some(circuit))
+        })
+    }
+
+    /// Refuses to decrypt what receipts say was decrypted, though the store knows nothing of it: then the
+    /// store is an old copy.
+    fn not_before(&self) -> Result<(), Failure> {
+        let me = &self.job.name;
+        let unread = |error| {
+            tracing::error!(%error, "the receipts could not be read");
+            let what =
+                format!("the receipts at {me} could not be read; its operator's log says why");
+            Failure::new(Code::Receipt, what).by(me)
+        };
+        if self.written("decrypt").map_err(unread)?.is_none() {
+            return Ok(());
+        }
+        let what = format!(
+            "{me} decrypted its part of this question before, by its receipts, and its store does not \
+             know of it: an old copy of fhe.redb was put back. Ask the question anew"
+        );
+        Err(Failure::new(Code::Policy, what).by(me))
+    }
+
     /// The receipt that says that something leaves: the one that was written before this party was
     /// stopped, or a new one.
     fn released(&self, phase: &'static str, bytes: u64) -> Result<Digest, Failure> {
-        let written = self.shared.book.released(self.session(), phase);
-        let receipt = written.and_then(|written| match written {
+        let receipt = self.written(phase).and_then(|written| match written {
             Some(receipt) => Ok(receipt),
             None => self.notes.append(Some(self.job.facts(phase, Some(bytes))), Outcome::Released),
         });

@@ -12,7 +12,7 @@ use tacit_he::{
 use tacit_mpc::{Builder, Column, Num};
 
 use crate::{
-    SQL, alone,
+    NARROW, SQL, alone,
     common::World,
     courier::{Courier, Made, Talk},
     keys, world,
@@ -97,6 +97,16 @@ fn uploads_that_do_not_belong_are_refused_with_the_reason_and_a_receipt() {
     let most = tacit_he::limit(courier.fields("site3")) as usize;
     says(&forged("site3", &vec![0; most + 1]), "take at most", Some("site3"));
     says(&forged("site3", &vec![9; 3000]), "not readable", Some("site3"));
+    // Another question under the same session, whose circuit is the same: what was asked there, or by
+    // whom, is not what this party has approved.
+    let (asked, shown) = (Courier::new(world, NARROW, 3), Courier::new(world, SQL, 3));
+    assert_eq!(asked.program.circuit(), shown.program.circuit());
+    let narrow = asked.ask("site3").unwrap().make(Step::Enter).unwrap();
+    let give =
+        |parcel: &Parcel| shown.ask("site1").unwrap().give(parcel, &narrow.bytes).unwrap_err();
+    says(&give(&narrow.parcel), "not what site3 made", None);
+    let signed = shown.forge(Kind::Upload, "site3", &narrow.bytes);
+    says(&give(&signed), "a proof of encryption does not hold", Some("site3"));
     // Nothing of it was kept; the right one is taken, and only it.
     let talk = courier.ask("site1").unwrap();
     assert!(talk.state.uploads.is_empty());

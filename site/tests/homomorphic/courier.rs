@@ -112,18 +112,24 @@ impl<'a> Courier<'a> {
     }
 
     pub fn scope(&self) -> Scope {
-        Scope {
+        Scope::of(&Agreement {
+            version: PROTOCOL_VERSION,
             study: study(self.world).digest(),
-            keys: self.keys,
-            circuit: Digest(self.program.circuit()),
             session: self.session,
-        }
+            plan: self.plan.digest(),
+            circuit: Digest(self.program.circuit()),
+            engine: "fhe".into(),
+            keys: self.keys,
+            parties: self.parties.names(),
+            me: 0,
+            epoch: 0,
+        })
     }
 
     /// What proofs are bound to.
     pub fn proofs(&self) -> Session {
-        let Scope { study, circuit, session, .. } = self.scope();
-        Session { study: study.0, plan: circuit.0, session }
+        let Scope { study, question, session, .. } = self.scope();
+        Session { study: study.0, plan: question.0, session }
     }
 
     /// A parcel with the signature of `name`, who did not make it.

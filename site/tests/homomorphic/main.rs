@@ -20,6 +20,9 @@ use tacit_governance::{FheTerms, Verify};
 /// One count: few ciphertexts.
 const SQL: &str = "SELECT COUNT(*) AS n FROM visits WHERE age >= 50";
 
+/// Another one, whose circuit is the same.
+const NARROW: &str = "SELECT COUNT(*) AS n FROM visits WHERE age = 51";
+
 /// Tests that evaluate take all cores and much memory: one at a time.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());

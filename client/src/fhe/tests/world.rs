@@ -458,8 +458,6 @@ impl Work {
         let prepared = Prepared::new(study, &plan, &parties).unwrap();
         let other = fake.plays(&Trick::OtherKeys);
         let keys = Digest([if other { 8 } else { 7 }; 32]);
-        let scope =
-            Scope { study: study.digest(), keys, circuit: prepared.digest, session: ask.session };
         let agreement = Agreement {
             version: PROTOCOL_VERSION,
             study: study.digest(),
@@ -472,6 +470,7 @@ impl Work {
             me: fake.index as u32,
             epoch: 1,
         };
+        let scope = Scope::of(&agreement);
         let bill = prepared.bill_digest();
         Self { prepared, agreement, bill, scope, index: fake.index }
     }
