@@ -456,19 +456,19 @@ fn run(
 }
 
 fn agreement(plan: &Plan, session: &SessionParties, prepared: &Prepared) -> Result<Agreement> {
-    Ok(Agreement {
-        version: PROTOCOL_VERSION,
-        study: plan.study,
-        session: fresh_session()?,
-        plan: plan.digest(),
-        circuit: prepared.digest,
-        engine: session.engine.clone(),
-        keys: Digest([0; 32]),
-        parties: session.names(),
-        me: session.analyst as u32,
-        // An analyst keeps no counter; no two of its sessions begin in one microsecond.
-        epoch: Timestamp::now().as_microsecond().unsigned_abs(),
-    })
+    Ok(analysts(plan, session, prepared.digest, fresh_session()?))
+}
+
+/// What the analyst's side agrees to.
+pub(crate) fn analysts(
+    plan: &Plan,
+    session: &SessionParties,
+    circuit: Digest,
+    id: [u8; 32],
+) -> Agreement {
+    // An analyst keeps no counter; no two of its sessions begin in one microsecond.
+    let epoch = Timestamp::now().as_microsecond().unsigned_abs();
+    Agreement::of(plan, session, circuit, id, session.analyst, epoch)
 }
 
 /// An identifier that names one session everywhere.

@@ -9,10 +9,10 @@
 //! that they differ. Lengths are capped before anything is parsed.
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use tacit_plan::Digest;
+use tacit_plan::{Digest, Plan};
 
 use crate::{
-    Error, Result,
+    Error, Result, SessionParties,
     phases::{Step, Word},
 };
 
@@ -95,6 +95,30 @@ pub struct Agreement {
 }
 
 impl Agreement {
+    /// What the party with session index `me` agrees to: a circuit for a plan among these parties, under the
+    /// session's identifier. Without keys, which `fhe` alone has.
+    pub fn of(
+        plan: &Plan,
+        parties: &SessionParties,
+        circuit: Digest,
+        session: [u8; 32],
+        me: usize,
+        epoch: u64,
+    ) -> Self {
+        Self {
+            version: PROTOCOL_VERSION,
+            study: plan.study,
+            session,
+            plan: plan.digest(),
+            circuit,
+            engine: parties.engine.clone(),
+            keys: Digest([0; 32]),
+            parties: parties.names(),
+            me: me as u32,
+            epoch,
+        }
+    }
+
     /// Digest of all that is compared, who asks among it: two parties whose digests are equal work on the
     /// same question, whatever messages carry.
     pub fn question(&self) -> Digest {

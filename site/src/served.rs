@@ -248,18 +248,8 @@ fn build(
     let opens = schedule.layers.iter().any(|layer| {
         layer.opens && layer.bytes.iter().any(|(&(from, _), &bytes)| from == me && bytes > 0)
     });
-    let agreement = Agreement {
-        version: PROTOCOL_VERSION,
-        study: plan.study,
-        session: ask.session,
-        plan: plan.digest(),
-        circuit: Digest(circuit.digest()),
-        engine: ask.engine.clone(),
-        keys: Digest([0; 32]),
-        parties: session.names(),
-        me: me as u32,
-        epoch,
-    };
+    let digest = Digest(circuit.digest());
+    let agreement = Agreement::of(&plan, &session, digest, ask.session, me, epoch);
     let plan_digest = agreement.plan;
     Ok(Job { plan, plan_digest, session, engine, roster, circuit, bill, opens, agreement })
 }

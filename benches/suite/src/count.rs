@@ -21,25 +21,21 @@ const BITS: u32 = 16;
 const TOTAL: u32 = 32;
 
 /// Counts below it are hidden, but for zero.
-const THRESHOLD: u64 = 11;
+pub(crate) const THRESHOLD: u64 = 11;
 
-fn plan(groups: usize) -> Plan {
-    let input = |expression: &str, rows, role, bits| Input {
-        name: String::new(),
-        expression: expression.into(),
-        rows,
-        role,
-        bits,
-    };
-    let below = Some(THRESHOLD);
-    let test = |rule, plus, minus| Test { rule, rows: Rows::Cells, plus, minus, least: 1, below };
-    let number = |expression: &str, count, hidden_by: &[usize]| Number {
-        expression: expression.into(),
-        value: Some(count),
-        count,
-        hidden_by: hidden_by.to_vec(),
-        rounding: None,
-    };
+/// A column that every data holder enters.
+pub(crate) fn input(expression: &str, rows: Rows, role: Role, bits: u32) -> Input {
+    Input { name: String::new(), expression: expression.into(), rows, role, bits }
+}
+
+/// A plan over groups that are numbered, as if from SQL.
+pub(crate) fn grouped(
+    groups: usize,
+    inputs: Vec<Input>,
+    tests: Vec<Test>,
+    numbers: Vec<Number>,
+    presence: Option<usize>,
+) -> Plan {
     Plan {
         version: VERSION,
         study: Digest::of_bytes(b"bench"),
@@ -54,32 +50,48 @@ fn plan(groups: usize) -> Plan {
             domain: (0..groups as i64).map(Value::Integer).collect(),
         }],
         local: vec![],
-        inputs: vec![
-            input("COUNT(*)", Rows::Total, Role::Count, TOTAL),
-            input("COUNT(*)", Rows::Cells, Role::Count, BITS),
-            input("COUNT(x)", Rows::Cells, Role::Count, BITS),
-            input("COUNT(x) FILTER (WHERE y)", Rows::Cells, Role::Count, BITS),
-            input("below floor", Rows::Cells, Role::BelowFloor { of: 1, floor: 3 }, 2),
-        ],
-        tests: vec![
-            Test { rows: Rows::Total, ..test(Rule::Total, 0, None) },
-            test(Rule::Group, 1, None),
-            test(Rule::Contribution, 2, None),
-            test(Rule::Nested, 1, Some(2)),
-            test(Rule::Indicator, 3, None),
-            test(Rule::Indicator, 2, Some(3)),
-            Test { below: None, ..test(Rule::SiteFloor, 4, None) },
-        ],
-        numbers: vec![
-            number("COUNT(*)", 1, &[0, 1, 6]),
-            number("COUNT(x)", 2, &[0, 1, 2, 3, 6]),
-            number("COUNT(x) FILTER (WHERE y)", 3, &[0, 1, 2, 3, 4, 5, 6]),
-        ],
-        presence: Some(0),
+        inputs,
+        tests,
+        numbers,
+        presence,
         disclosure: Disclosure::default(),
         release: Release::default(),
         notes: vec![],
     }
+}
+
+fn plan(groups: usize) -> Plan {
+    let below = Some(THRESHOLD);
+    let test = |rule, plus, minus| Test { rule, rows: Rows::Cells, plus, minus, least: 1, below };
+    let number = |expression: &str, count, hidden_by: &[usize]| Number {
+        expression: expression.into(),
+        value: Some(count),
+        count,
+        hidden_by: hidden_by.to_vec(),
+        rounding: None,
+    };
+    let inputs = vec![
+        input("COUNT(*)", Rows::Total, Role::Count, TOTAL),
+        input("COUNT(*)", Rows::Cells, Role::Count, BITS),
+        input("COUNT(x)", Rows::Cells, Role::Count, BITS),
+        input("COUNT(x) FILTER (WHERE y)", Rows::Cells, Role::Count, BITS),
+        input("below floor", Rows::Cells, Role::BelowFloor { of: 1, floor: 3 }, 2),
+    ];
+    let tests = vec![
+        Test { rows: Rows::Total, ..test(Rule::Total, 0, None) },
+        test(Rule::Group, 1, None),
+        test(Rule::Contribution, 2, None),
+        test(Rule::Nested, 1, Some(2)),
+        test(Rule::Indicator, 3, None),
+        test(Rule::Indicator, 2, Some(3)),
+        Test { below: None, ..test(Rule::SiteFloor, 4, None) },
+    ];
+    let numbers = vec![
+        number("COUNT(*)", 1, &[0, 1, 6]),
+        number("COUNT(x)", 2, &[0, 1, 2, 3, 6]),
+        number("COUNT(x) FILTER (WHERE y)", 3, &[0, 1, 2, 3, 4, 5, 6]),
+    ];
+    grouped(groups, inputs, tests, numbers, Some(0))
 }
 
 /// Writes the circuit to an empty builder; `to` enters what the sites would and asks.

@@ -209,18 +209,7 @@ fn agreement(
     keys: Digest,
     id: [u8; 32],
 ) -> Agreement {
-    Agreement {
-        version: PROTOCOL_VERSION,
-        study: plan.study,
-        session: id,
-        plan: plan.digest(),
-        circuit: prepared.digest,
-        engine: session.engine.clone(),
-        keys,
-        parties: session.names(),
-        me: session.analyst as u32,
-        epoch: Timestamp::now().as_microsecond().unsigned_abs(),
-    }
+    Agreement { keys, ..ask::analysts(plan, session, prepared.digest, id) }
 }
 
 /// Carries everything from party to party until the answer can be put together.

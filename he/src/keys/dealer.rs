@@ -38,7 +38,7 @@ pub struct Dealt {
 }
 
 impl Dealer {
-    /// Makes keys for a study. It takes some seconds of two cores and 2 GB of memory.
+    /// Makes keys for a study. It takes half a minute of two cores and 2.2 GB of memory.
     ///
     /// # Errors
     /// [`Error::Randomness`]; [`Error::Setup`] if the library refuses its own parameters.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tacit_governance::{
     FheTerms, KeyPair, Party, SessionParties, Verify, phases,
-    session::{Agreement, Ask, Code, Failure, PROTOCOL_VERSION},
+    session::{Agreement, Ask, Code, Failure},
 };
 use tacit_he::{Bill, Field, Program, SQUASHED_BYTES, Session, Squashed, Summary};
 use tacit_plan::{Digest, Plan};
@@ -64,17 +64,10 @@ impl Job {
             // Rather said now than when everybody has entered.
             keys.share(key)?;
         }
+        let digest = Digest(circuit.digest());
         let agreement = Agreement {
-            version: PROTOCOL_VERSION,
-            study: plan.study,
-            session: ask.session,
-            plan: plan.digest(),
-            circuit: Digest(circuit.digest()),
-            engine: ask.engine.clone(),
             keys: keys.digest(),
-            parties: session.names(),
-            me: me as u32,
-            epoch,
+            ..Agreement::of(&plan, &session, digest, ask.session, me, epoch)
         };
         let name = served.me.name.clone();
         let job = Self { plan, session, terms, keys, program, bill, agreement, name };

@@ -6,6 +6,8 @@
 //! with the bill. All parties are in this process and take their turns, so that a time is that of one
 //! party on all cores of this machine.
 
+mod figures;
+
 use std::{
     collections::BTreeMap,
     sync::atomic::{AtomicBool, Ordering},
@@ -13,7 +15,6 @@ use std::{
     time::Instant,
 };
 
-use serde::{Deserialize, Serialize};
 use tacit_he::{
     Accepted, Calibration, Decryption, EncryptionKeys, EvaluationKeys, Field, Forgetful, Guard,
     KeyShare, Partial, Program, Session, Squashed, Verify, accept, bill, combine, encrypt,
@@ -23,19 +24,16 @@ use tacit_he::{
 };
 use tacit_mpc::{Builder, Circuit, Column, EngineKind, Num, Roster, clear};
 use tacit_net::{Counted, memory};
-use tacit_plan::{
-    Digest, Disclosure, Input, Key, Number, Plan, Release, Role, Rows, Rule, Test, Type, VERSION,
-    Value,
-};
+use tacit_plan::{Number, Plan, Role, Rows, Rule, Test};
 use tacit_protocols::Parties;
 
+use self::figures::AGGREGATES;
+pub use self::figures::{Cell, Count, Figures, Keys, Opened, Rep3, SCHEMA, Upload, text};
 use crate::{
-    Error, Result, machine,
-    record::{Build, Machine},
+    Error, Result,
+    count::{THRESHOLD, grouped, input},
+    machine,
 };
-
-/// Version of the record's layout.
-pub const SCHEMA: u32 = 1;
 
 /// Sites that enter; each of them may hold a share of the key.
 const SITES: usize = 3;
@@ -45,12 +43,6 @@ const ANALYST: usize = SITES;
 
 /// Widths at which a cell is measured.
 const WIDTHS: [u32; 3] = [16, 24, 32];
-
-/// Aggregates of an upload that is measured.
-const AGGREGATES: usize = 100;
-
-/// Counts below it are hidden, but for zero.
-const THRESHOLD: u64 = 11;
 
 /// A site with fewer rows than this in a group, but some, hides it.
 const FLOOR: u64 = 3;
@@ -72,157 +64,6 @@ impl Default for Order {
     fn default() -> Self {
         Self { holders: 3, cells: 50, bits: 24, sample: 8 }
     }
-}
-
-/// All figures; times in seconds on the clock with all cores at work, sizes in bytes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Figures {
-    /// Version of the layout.
-    pub schema: u32,
-    /// Who is trusted for what.
-    pub security: String,
-    /// Name of the parameter set.
-    pub parameters: String,
-    /// Key holders.
-    pub holders: u64,
-    /// Keys.
-    pub keys: Keys,
-    /// Uploads of 100 aggregates, by width.
-    pub uploads: Vec<Upload>,
-    /// A cell over three sites, by width.
-    pub cells: Vec<Cell>,
-    /// What is done to an opened ciphertext of four bits.
-    pub opened: Opened,
-    /// The grouped COUNT.
-    pub count: Count,
-    /// Seconds per block on one core, as a bill reckons with.
-    pub calibration: Calibration,
-    /// What ran.
-    pub build: Build,
-    /// Where it ran.
-    pub machine: Machine,
-}
-
-/// Making and expanding keys.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Keys {
-    /// Making all of them, the reference string of the proofs included.
-    pub make: f64,
-    /// Expanding those of evaluation.
-    pub expand: f64,
-    /// Those of evaluation, as they travel.
-    pub evaluation_bytes: u64,
-    /// That of encryption.
-    pub encryption_bytes: u64,
-    /// The reference string.
-    pub reference_bytes: u64,
-    /// A holder's share.
-    pub share_bytes: u64,
-}
-
-/// One upload of 100 aggregates.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Upload {
-    /// Bits of an aggregate.
-    pub bits: u32,
-    /// Encrypting and proving.
-    pub encrypt: f64,
-    /// Checking the proofs.
-    pub accept: f64,
-    /// Its size.
-    pub bytes: u64,
-}
-
-/// One cell, each operation on what the one before made.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Cell {
-    /// Bits of a count.
-    pub bits: u32,
-    /// Entering and adding up what three sites sent.
-    pub sum: f64,
-    /// Comparing with the threshold.
-    pub compare: f64,
-    /// Putting zero in the place of what is hidden.
-    pub suppress: f64,
-    /// Ciphertexts of four bits that it opens.
-    pub opened: f64,
-}
-
-impl Cell {
-    /// All that comes before squashing.
-    pub fn evaluated(&self) -> f64 {
-        self.sum + self.compare + self.suppress
-    }
-}
-
-/// One opened ciphertext of four bits.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Opened {
-    /// Squashing its noise.
-    pub squash: f64,
-    /// A key holder's part.
-    pub partial: f64,
-    /// Putting all parts together.
-    pub combine: f64,
-    /// A squashed ciphertext.
-    pub squashed_bytes: u64,
-    /// A part of it.
-    pub partial_bytes: u64,
-}
-
-/// The grouped COUNT with its rules.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Count {
-    /// Groups.
-    pub cells: u64,
-    /// Bits of a count.
-    pub bits: u32,
-    /// Ciphertexts of four bits that are opened.
-    pub opened: u64,
-    /// One site's upload.
-    pub encrypt: f64,
-    /// Checking all uploads.
-    pub accept: f64,
-    /// Evaluating up to squashing.
-    pub evaluate: f64,
-    /// Squashing.
-    pub squash: f64,
-    /// One holder's part, after it has evaluated again or believes the evaluator.
-    pub partial: f64,
-    /// Combining and reading.
-    pub combine: f64,
-    /// Uploads of all sites, the result and all parts.
-    pub bytes: u64,
-    /// What the bill reckoned for the evaluation with the calibration of this run.
-    pub billed: f64,
-    /// The same question on `rep3` in the same process: seconds, rounds, bytes sent by all.
-    pub rep3: Rep3,
-}
-
-impl Count {
-    /// From encryption to the opened columns, keys existing, when the evaluator is believed or holders
-    /// evaluate again on machines of their own at the same time.
-    pub fn whole(&self) -> f64 {
-        self.encrypt + self.accept + self.evaluate + self.squash + self.partial + self.combine
-    }
-}
-
-/// The same question on `rep3`, all parties as threads of this process.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Rep3 {
-    /// From shares to the opened columns.
-    pub seconds: f64,
-    /// Network rounds.
-    pub rounds: u64,
-    /// Bytes that all parties sent.
-    pub bytes: u64,
 }
 
 /// Everything that the parties hold.
@@ -429,13 +270,6 @@ fn cell(world: &World, bits: u32, sample: usize) -> Result<Cell> {
 /// `SELECT k, COUNT(*) ... GROUP BY k`, hidden if the result or its group is small or a site holds too
 /// few rows of the group.
 fn plan(cells: usize, bits: u32) -> Plan {
-    let input = |expression: &str, rows, role, bits| Input {
-        name: String::new(),
-        expression: expression.into(),
-        rows,
-        role,
-        bits,
-    };
     let test = |rule, rows, plus, below| Test { rule, rows, plus, minus: None, least: 1, below };
     let number = |value| Number {
         expression: "COUNT(*)".into(),
@@ -444,36 +278,17 @@ fn plan(cells: usize, bits: u32) -> Plan {
         hidden_by: vec![0, 1, 2],
         rounding: None,
     };
-    Plan {
-        version: VERSION,
-        study: Digest::of_bytes(b"bench"),
-        sql: String::new(),
-        tables: vec![],
-        columns: vec![],
-        persons: false,
-        text_filter: false,
-        keys: vec![Key {
-            expression: "k".into(),
-            r#type: Type::Integer,
-            domain: (0..cells as i64).map(Value::Integer).collect(),
-        }],
-        local: vec![],
-        inputs: vec![
-            input("COUNT(*)", Rows::Total, Role::Count, (bits + 6).min(63)),
-            input("COUNT(*)", Rows::Cells, Role::Count, bits),
-            input("below floor", Rows::Cells, Role::BelowFloor { of: 1, floor: FLOOR }, 2),
-        ],
-        tests: vec![
-            test(Rule::Total, Rows::Total, 0, Some(THRESHOLD)),
-            test(Rule::Group, Rows::Cells, 1, Some(THRESHOLD)),
-            test(Rule::SiteFloor, Rows::Cells, 2, None),
-        ],
-        numbers: vec![number(Some(1)), number(None)],
-        presence: Some(1),
-        disclosure: Disclosure::default(),
-        release: Release::default(),
-        notes: vec![],
-    }
+    let inputs = vec![
+        input("COUNT(*)", Rows::Total, Role::Count, (bits + 6).min(63)),
+        input("COUNT(*)", Rows::Cells, Role::Count, bits),
+        input("below floor", Rows::Cells, Role::BelowFloor { of: 1, floor: FLOOR }, 2),
+    ];
+    let tests = vec![
+        test(Rule::Total, Rows::Total, 0, Some(THRESHOLD)),
+        test(Rule::Group, Rows::Cells, 1, Some(THRESHOLD)),
+        test(Rule::SiteFloor, Rows::Cells, 2, None),
+    ];
+    grouped(cells, inputs, tests, vec![number(Some(1)), number(None)], Some(1))
 }
 
 /// What one site counts: nothing, few and many.
@@ -638,59 +453,6 @@ fn rep3(run: &Run) -> Result<Rep3> {
     }
     let rounds = ran.iter().map(|(_, ledger)| ledger.rounds).max().unwrap_or(0);
     Ok(Rep3 { seconds, rounds, bytes: ran.iter().map(|(_, ledger)| ledger.sent()).sum() })
-}
-
-/// The figures as text for people.
-pub fn text(figures: &Figures) -> String {
-    use std::fmt::Write as _;
-    let mut text = String::new();
-    let mut line = |what: &str, value: String| {
-        let _ = writeln!(text, "{what:<58}{value:>14}");
-    };
-    let seconds = |s: f64| format!("{s:.3} s");
-    let bytes = |n: u64| format!("{n} B");
-    let keys = &figures.keys;
-    line("keys: made", seconds(keys.make));
-    line("keys: for evaluation", bytes(keys.evaluation_bytes));
-    line("keys: for encryption", bytes(keys.encryption_bytes));
-    line("keys: reference string of the proofs", bytes(keys.reference_bytes));
-    line("keys: a share of the decryption key", bytes(keys.share_bytes));
-    line("keys: expanded for evaluation", seconds(keys.expand));
-    for upload in &figures.uploads {
-        let what = format!("{AGGREGATES} aggregates of {} bits", upload.bits);
-        line(&format!("{what}: encrypted and proved"), seconds(upload.encrypt));
-        line(&format!("{what}: proofs checked"), seconds(upload.accept));
-        line(&format!("{what}: upload"), bytes(upload.bytes));
-    }
-    for cell in &figures.cells {
-        let what = format!("a cell of {} bits over three sites", cell.bits);
-        line(&format!("{what}: entered, added up"), seconds(cell.sum));
-        line(&format!("{what}: compared"), seconds(cell.compare));
-        line(&format!("{what}: suppressed"), seconds(cell.suppress));
-        line(&format!("{what}: all before squashing"), seconds(cell.evaluated()));
-        line(&format!("{what}: squashed"), seconds(cell.opened * figures.opened.squash));
-        line(&format!("{what}: a holder's part"), seconds(cell.opened * figures.opened.partial));
-        line(&format!("{what}: combined"), seconds(cell.opened * figures.opened.combine));
-    }
-    let opened = &figures.opened;
-    line("four opened bits: squashed, seconds", seconds(opened.squash));
-    line("four opened bits: squashed, size", bytes(opened.squashed_bytes));
-    line("four opened bits: a part of it, size", bytes(opened.partial_bytes));
-    let count = &figures.count;
-    let what = format!("COUNT over {} groups of {} bits", count.cells, count.bits);
-    line(&format!("{what}: a site encrypts"), seconds(count.encrypt));
-    line(&format!("{what}: proofs checked"), seconds(count.accept));
-    line(&format!("{what}: evaluated"), seconds(count.evaluate));
-    line(&format!("{what}: squashed"), seconds(count.squash));
-    line(&format!("{what}: a holder's part"), seconds(count.partial));
-    line(&format!("{what}: combined"), seconds(count.combine));
-    line(&format!("{what}: all"), seconds(count.whole()));
-    line(&format!("{what}: billed"), seconds(count.billed));
-    line(&format!("{what}: carried"), bytes(count.bytes));
-    line("the same on rep3 in memory", seconds(count.rep3.seconds));
-    line("the same on rep3: sent by all", bytes(count.rep3.bytes));
-    line("the same on rep3: rounds", count.rep3.rounds.to_string());
-    text
 }
 
 #[cfg(test)]
