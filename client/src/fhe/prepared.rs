@@ -149,7 +149,7 @@ fn unbuilt(error: &dyn std::fmt::Display) -> Error {
 }
 
 /// Why the evaluator does not take a plan, and what to do.
-fn refusal(study: &Study, error: &tacit_he::Error) -> Error {
+pub(super) fn refusal(study: &Study, error: &tacit_he::Error) -> Error {
     let others = study.engines().names();
     let others: Vec<&str> =
         others.into_iter().filter(|name| !["fhe", "clear"].contains(name)).collect();

@@ -458,6 +458,27 @@ fn too_many_cells_for_the_noise_are_told_with_who_takes_them() {
 }
 
 #[test]
+fn an_instruction_that_the_evaluator_lacks_is_named_with_the_engines_that_have_it() {
+    let world = World::new(&["north", "south"], Verify::Reevaluate);
+    let client = world.client();
+    // What the evaluator says of a real circuit, as `explain` and `query` pass it on.
+    let mut b = tacit_mpc::Builder::new();
+    let x: tacit_mpc::Num = b.enter(0, 1);
+    let mask = b.random(1);
+    let masked = b.add(x, mask);
+    b.reveal(masked, 1, "masked");
+    let circuit = b.finish();
+    let fields = tacit_he::fields(&circuit, 2, |_, _| 8).unwrap();
+    let error = tacit_he::Program::new(&circuit, &fields).unwrap_err();
+    let told = super::prepared::refusal(client.study(), &error).to_string();
+    assert!(told.contains("lacks randomness (instruction 1 of the circuit)"), "{told}");
+    assert!(
+        told.ends_with("which the engines on shares have; ask with --engine additive"),
+        "{told}"
+    );
+}
+
+#[test]
 fn asking_without_keys_says_who_makes_them() {
     let world = World::serving(&["north", "south"], Verify::Reevaluate);
     std::fs::remove_dir_all(world.folder.path().join("study.keys")).unwrap();
