@@ -13,7 +13,8 @@ use crate::{
     flooding::Flooding,
     input,
     program::{Kind, Work},
-    squash, summary,
+    squash::{self, Squasher},
+    summary,
 };
 
 /// What a plan costs in bytes and in work.
@@ -28,7 +29,7 @@ pub struct Bill {
     pub summary: u64,
     /// Bytes that each key holder sends to the receiver.
     pub partial: u64,
-    /// Squashed ciphertexts, four bits each.
+    /// Squashed ciphertexts, five bits each.
     pub released: usize,
     /// `log2` of the bound on the plan's statistical distance.
     pub distance_bits: i64,
@@ -49,9 +50,9 @@ pub struct Blocks {
     pub chosen: usize,
     /// Multiplied; counted as the square of a number's blocks.
     pub multiplied: usize,
-    /// Looked up: gates, and bits taken out of a number.
+    /// Looked up: gates, bits taken out of a number, and what is put into its place for squashing.
     pub looked_up: usize,
-    /// Pairs of blocks that are squashed.
+    /// Ciphertexts that are squashed: two blocks and a bit each.
     pub squashed: usize,
 }
 
@@ -74,7 +75,9 @@ pub fn bill(program: &Program, holders: usize) -> Result<Bill> {
 }
 
 fn work(program: &Program) -> Blocks {
-    let mut work = Blocks { squashed: program.released(), ..Blocks::default() };
+    let layout = program.outputs.layout();
+    let mut work =
+        Blocks { squashed: layout.len(), looked_up: layout.lookups(), ..Blocks::default() };
     for fields in program.fields() {
         let bits = fields.iter().filter(|field| field.shape.kind == Columns::Bit);
         work.entered += bits.map(|field| field.blocks()).sum::<usize>();
@@ -136,7 +139,7 @@ pub struct Calibration {
     pub looked_up: f64,
     /// A product, per square of blocks.
     pub multiplied: f64,
-    /// A squashed pair of blocks.
+    /// A squashed ciphertext: two blocks and a bit.
     pub squashed: f64,
 }
 
@@ -155,6 +158,7 @@ impl Calibration {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
         let pool = pool.map_err(|error| Error::Setup(format!("no thread: {error}")))?;
         let key = &keys.key;
+        let squasher = Squasher::new(keys)?;
         let each = BLOCKS as f64;
         pool.install(|| {
             // Once for what is set up at the first call.
@@ -167,10 +171,7 @@ impl Calibration {
                     sum.blocks().iter().map(of).collect::<Vec<_>>()
                 }) / each,
                 multiplied: seconds(|| key.mul_parallelized(&sum, &y)) / (each * each),
-                squashed: seconds(|| {
-                    let pair = RadixCiphertext::from(sum.blocks()[..2].to_vec());
-                    keys.squash.squash_radix_ciphertext_noise(key, &pair)
-                }),
+                squashed: seconds(|| squasher.squash(&sum.blocks()[0])),
             })
         })
     }

@@ -9,7 +9,7 @@ use crate::{
     Error, EvaluationKeys, Result,
     digits::{Digits, lookup},
     evaluate::{Cipher, Entered},
-    program::{Form, Gate, Kind, Program, Ref, Work},
+    program::{Form, Gate, Item, Kind, Program, Ref, Work},
 };
 
 /// Bits that are added before one lookup: with more, the noise would exceed what a lookup bears
@@ -69,14 +69,8 @@ impl Computer<'_> {
                 Cipher::Bit(bit)
             }
             Work::Item(item) => match &self.program.outputs.items[item] {
-                crate::program::Item::Number { .. } => need(0)?.clone(),
-                crate::program::Item::Bits(bits) => {
-                    let found = needs.iter().map(|need| bit(need.as_ref()));
-                    let found: Vec<&BooleanBlock> = found.collect::<Result<_>>()?;
-                    let signed: Vec<BooleanBlock> =
-                        bits.iter().zip(found).map(|(of, bit)| self.signed(*of, bit)).collect();
-                    Cipher::Number(RadixCiphertext::from(vec![self.pair(&signed)]))
-                }
+                Item::Number { .. } => need(0)?.clone(),
+                Item::Bit(of) => Cipher::Bit(self.signed(*of, bit(need(0)?)?)),
             },
         })
     }

@@ -2,10 +2,11 @@
 //!
 //! See [`crate::flooding`] for the equation and how much noise hides what about the key. An n-of-n
 //! sharing has no room to correct: a wrong part spoils the result. But it cannot go unnoticed by
-//! accident. What the parts leave of a ciphertext is `D m + e - sum f_i` with a message of four bits,
-//! no padding bit, and `|e - sum f_i| <= B + n F`, which is a small part of D. A part that is garbage (a damaged file,
-//! another key's share, another order) makes it uniform in Z_q, which passes with probability about
-//! `(2 n F / D) / 2` a ciphertext, and with all K ciphertexts of a plan with the K-th power of that. So
+//! accident. What the parts leave of a ciphertext is `D m + e - sum f_i` with `|e - sum f_i| <= B + n F`,
+//! which is a small part of D. A part that is garbage (a damaged file, another key's share, another
+//! order) makes it uniform in Z_q, which passes with probability about `2 n F / D = n K / 2^14` a
+//! ciphertext, and with all K ciphertexts of a plan with the K-th power of that: for two holders 2^-13
+//! with one ciphertext, 2^-635 with a hundred, 2^-1382 with the 7167 that there can be. So
 //! every ciphertext is redundant in itself, and [`combine`] looks at each; a check value, known and encrypted
 //! beside the others, would look at one. A holder that adds a multiple of D on purpose passes:
 //! against that only proofs would help.
@@ -16,7 +17,7 @@ use zeroize::Zeroizing;
 use crate::{
     Error, KeyShare, Result, Summary,
     flooding::{Flooding, SCALE_BITS},
-    squash::Squashed,
+    squash::{Squashed, place},
 };
 
 /// Bytes of a partial decryption of one ciphertext.
@@ -59,7 +60,7 @@ fn noise_words(bytes: &[u8; 32]) -> [u128; 2] {
     [u128::from_le_bytes(word(0)), u128::from_le_bytes(word(1))]
 }
 
-/// Adds up what all key holders sent: four bits of every ciphertext, the first lowest.
+/// Adds up what all key holders sent: the five bits of every ciphertext.
 ///
 /// # Errors
 /// [`Error::Input`] unless there is one part of each of `holders`, or if there are more ciphertexts than
@@ -95,8 +96,7 @@ pub fn combine(summary: &Summary, holders: usize, partials: &[Partial]) -> Resul
 fn message(left: u128, flooding: Flooding) -> Option<u8> {
     let rounded = left.wrapping_add(1 << (SCALE_BITS - 1)) >> SCALE_BITS;
     let noise = left.wrapping_sub(rounded << SCALE_BITS) as i128;
-    // The bit above the message is padding: 0.
-    (rounded <= 15 && noise.unsigned_abs() <= flooding.largest()).then_some(rounded as u8)
+    (noise.unsigned_abs() <= flooding.largest()).then(|| place(rounded as u8))
 }
 
 /// Bytes of a partial decryption of so many ciphertexts.
@@ -160,7 +160,9 @@ mod tests {
             let mut block: Vec<u128> =
                 (1..WORDS as u128).map(|i| word(i << 20 | at as u128)).collect();
             let body = block.iter().fold(0u128, |sum, a| sum.wrapping_add(*a));
-            block.push(body.wrapping_add(u128::from(message) << SCALE_BITS).wrapping_add(12345));
+            block.push(
+                body.wrapping_add(u128::from(place(message)) << SCALE_BITS).wrapping_add(12345),
+            );
             block
         };
         let squashed = Squashed::new(messages.iter().enumerate().map(block).collect(), None);
@@ -176,7 +178,7 @@ mod tests {
 
     #[test]
     fn parts_add_up_to_the_messages() {
-        let messages: Vec<u8> = (0..16).collect();
+        let messages: Vec<u8> = (0..32).collect();
         let (summary, parts) = world(&messages);
         assert_eq!(combined(&summary, &parts).unwrap(), messages);
     }
@@ -196,26 +198,17 @@ mod tests {
     }
 
     #[test]
-    fn a_sum_with_the_padding_bit_is_refused() {
-        let (summary, parts) = world(&[9]);
-        let mut altered = parts.clone();
-        // Half of the ring more: a multiple of D, so that the noise alone does not tell.
-        altered[0][32 + PARTIAL_BYTES - 1] ^= 0x80;
-        assert!(matches!(combined(&summary, &altered), Err(Error::Inconsistent { at: 0, of: 1 })));
-    }
-
-    #[test]
     fn garbage_passes_as_seldom_as_stated() {
         // So many ciphertexts that the noise fills much of D, or nothing could be counted.
         let flooding = Flooding::new(3, 4000).unwrap();
-        let stated = 2f64.powi(-(SCALE_BITS as i32)) * flooding.largest() as f64;
+        let stated = 2f64.powi(1 - SCALE_BITS as i32) * flooding.largest() as f64;
         let mut random = crate::testing::Random(1);
         let mut uniform = || u128::from(random.word()) << 64 | u128::from(random.word());
         let passed = (0..20_000).filter(|_| message(uniform(), flooding).is_some()).count();
         let expected = stated * 20_000.0;
         // 5 standard deviations.
         assert!((passed as f64 - expected).abs() < 5.0 * expected.sqrt(), "{passed}, {expected}");
-        assert!(stated < 0.5);
+        assert!(stated < 0.8, "{stated}");
     }
 
     #[test]
@@ -255,7 +248,7 @@ mod tests {
             KeyShare::new(scope, [2; 32], holder, Zeroizing::new(words)).unwrap()
         };
         let shares: Vec<KeyShare> = (0..3).map(&mut share).collect();
-        for message in [0u128, 15] {
+        for message in [0u128, 31] {
             let block = |_| {
                 let mut block: Vec<u128> = (0..KeyShare::WORDS).map(|_| word()).collect();
                 let mut body = message << SCALE_BITS;

@@ -126,16 +126,23 @@ pub fn evaluate(
             }
         }
     }
-    let mut blocks = Vec::with_capacity(program.outputs.blocks());
+    let (mut digits, mut bits) = (Vec::new(), Vec::new());
     for (task, result) in tasks.iter().zip(&results) {
-        if let Work::Item(_) = task.work
-            && let Cipher::Number(number) = &*read(result)?
-        {
-            blocks.extend_from_slice(number.blocks());
+        if !matches!(task.work, Work::Item(_)) {
+            continue;
+        }
+        match &*read(result)? {
+            Cipher::Number(number) => digits.extend_from_slice(number.blocks()),
+            Cipher::Bit(bit) => bits.push(bit.clone().into_raw_parts()),
+            Cipher::Digits(_) => {
+                return Err(Error::Input("what is opened is not refreshed".into()));
+            }
         }
     }
     let statement = statement(keys.digest, program, uploads);
-    let squashed = crate::squash::squash(keys, &blocks, statement, threads, &count)?;
+    let layout = program.outputs.layout();
+    let squashed =
+        crate::squash::squash(keys, &layout, &digits, &bits, statement, threads, &count)?;
     // All is done: there is nothing left to stop.
     watch(total, total);
     Ok(squashed)

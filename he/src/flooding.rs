@@ -1,7 +1,7 @@
 //! How much noise a partial decryption needs, and how much it may have.
 //!
-//! A squashed ciphertext `(a, b)` in Z_q, q = 2^128, satisfies `b - <a, s> = D m + e` with m of four
-//! bits, a bit of padding above, so D = 2^123, and `|e| <= B`. Key holder i of n with share `s_i`
+//! A squashed ciphertext `(a, b)` in Z_q, q = 2^128, satisfies `b - <a, s> = D m + e` with m of five
+//! bits (see [`crate::squash`]), so D = 2^123, and `|e| <= B`. Key holder i of n with share `s_i`
 //! publishes
 //!
 //! ```text
@@ -10,7 +10,9 @@
 //!
 //! and `b - sum p_i = D m + e - sum f_i` is rounded to the nearest multiple of D.
 //!
-//! **Correct** as long as `B + n F < D / 2 = 2^122`: always then, not only with high probability.
+//! **Correct** as long as `B + n F < D / 2 = 2^122`: always then, not only with high probability. An
+//! eighth of that is left empty, so that garbage, which fills the ring evenly, is noticed (see
+//! [`crate::decrypt`]): it passes with probability `2 (B + n F) / D` a ciphertext, at most 7/8.
 //!
 //! **Private.** Let all but holder h pool what they know, with the receiver. Shares of the others are
 //! uniform and independent of s, so whoever knows m can make them up, and with them
@@ -40,8 +42,8 @@
 //! reckon with 2^70 in their own threshold decryption (`LOG_B_SWITCH_SQUASH` in zama-ai/kms). A test
 //! looks at the noise of real ciphertexts.
 //!
-//! **Room.** `n F + B < 2^122` with F = 2^108 K leaves `n K < 2^14`: two holders decrypt 8191
-//! ciphertexts (of four bits) under one plan, three 5461. A plan that needs more is refused.
+//! **Room.** `n F + B <= 7/8 2^122` with F = 2^108 K leaves `n K < 14336`: two holders decrypt 7167
+//! ciphertexts (of five bits) under one plan, three 4778. A plan that needs more is refused.
 //!
 //! **Sampling.** `[-F, F)` has 2^109 K values: 109 uniform bits, and above them `floor(r K / 2^128)` of
 //! 128 others. That is uniform but for a distance of at most `K / 2^130`, all together below 2^-102.
@@ -52,8 +54,10 @@ use crate::{Error, Result, keys::MAX_HOLDERS};
 pub const SQUASHED_NOISE_BITS: u32 = 69;
 /// Statistical distance of a whole plan is at most `2^-STATISTICAL_BITS`.
 pub const STATISTICAL_BITS: u32 = 40;
-/// `log2 D`: a message of four bits under one bit of padding.
+/// `log2 D`: a message of five bits fills the ring.
 pub const SCALE_BITS: u32 = 123;
+/// The most that may be left of a ciphertext beside its message: seven eighths of `D / 2`.
+const ROOM: u128 = 7 << (SCALE_BITS - 4);
 /// `log2` of the values that a summand has for each ciphertext of the plan, `2 F / K`.
 const RANGE_BITS: u32 = SQUASHED_NOISE_BITS + STATISTICAL_BITS;
 
@@ -74,7 +78,7 @@ impl Flooding {
             return Err(Error::Input(format!("{holders} key holders; 2 to {MAX_HOLDERS} can be")));
         }
         let flooding = Self { holders, blocks };
-        if flooding.checked_largest().is_none_or(|largest| largest >= 1 << (SCALE_BITS - 1)) {
+        if flooding.checked_largest().is_none_or(|largest| largest > ROOM) {
             return Err(Error::Input(format!(
                 "{blocks} ciphertexts of one plan for {holders} key holders leave no room for noise \
                  (at most {} can be); ask for fewer cells at once",
@@ -129,9 +133,8 @@ impl Flooding {
 
 /// Most ciphertexts of one plan for so many key holders: those that leave room for noise.
 pub fn most(holders: usize) -> usize {
-    let room = 1u128 << (SCALE_BITS - 1);
     let each = (holders.max(1) as u128) << (RANGE_BITS - 1);
-    ((room - (1 << SQUASHED_NOISE_BITS) - 1) / each) as usize
+    ((ROOM - (1 << SQUASHED_NOISE_BITS)) / each) as usize
 }
 
 #[cfg(test)]
@@ -153,27 +156,27 @@ mod tests {
                 assert!(distance <= 2 * flooding.bound(), "{holders} {blocks}");
                 let most = holders as u128 * flooding.bound() + (1 << SQUASHED_NOISE_BITS);
                 assert_eq!(most, flooding.largest());
-                assert!(most < 1 << (SCALE_BITS - 1), "{holders} {blocks}");
+                assert!(most <= (1 << (SCALE_BITS - 1)) / 8 * 7, "{holders} {blocks}");
             }
         }
     }
 
     #[test]
     fn room_is_as_stated() {
-        // 1200 cells of 19 bits and a status each are 7,200 ciphertexts.
-        assert_eq!([2, 3, 4].map(most), [8191, 5461, 4095]);
-        assert!(Flooding::new(2, 8191).is_ok() && Flooding::new(2, 8192).is_err());
-        assert!(Flooding::new(3, 5461).is_ok() && Flooding::new(3, 5462).is_err());
-        assert!(Flooding::new(MAX_HOLDERS, 255).is_ok());
+        // 1200 cells of 20 bits and two of status each are 5,280 ciphertexts.
+        assert_eq!([2, 3, 4].map(most), [7167, 4778, 3583]);
+        assert!(Flooding::new(2, 7167).is_ok() && Flooding::new(2, 7168).is_err());
+        assert!(Flooding::new(3, 4778).is_ok() && Flooding::new(3, 4779).is_err());
+        assert!(Flooding::new(MAX_HOLDERS, 223).is_ok());
         assert!(Flooding::new(2, usize::MAX).is_err());
         assert!(Flooding::new(1, 1).is_err());
         let text = Flooding::new(3, 6000).unwrap_err().to_string();
-        assert!(text.contains("6000") && text.contains("at most 5461"), "{text}");
+        assert!(text.contains("6000") && text.contains("at most 4778"), "{text}");
     }
 
     #[test]
     fn samples_fill_their_range() {
-        for blocks in [1, 100, 5461] {
+        for blocks in [1, 100, 4778] {
             let flooding = Flooding::new(3, blocks).unwrap();
             let bound = flooding.bound() as i128;
             assert_eq!(bound, (blocks as i128) << 108);

@@ -1,15 +1,49 @@
 //! Noise squashing: from blocks in Z_2^64 to ciphertexts in Z_2^128 with so little noise that flooding
 //! drowns it.
+//!
+//! A lookup in the library has a bit of padding: what is looked up is below 16, since a bootstrapping
+//! makes `-f(m)` of `m + 16`. Here nothing is computed afterwards, so that bit can hold a fifth bit as long
+//! as no two of 32 values become the same. With `f(m) = (2 m + 1) D / 2` and D/2 taken away again,
+//!
+//! ```text
+//! m       becomes  m D              m < 16
+//! m + 16  becomes  -(m + 1) D = (31 - m) D
+//! ```
+//!
+//! which [`place`] says: all 32 multiples of D = 2^123, once each. Noise and its bound are those of the
+//! same bootstrapping with padding. Before it, a block is two digits and a bit, `x + 4 y + 16 z`, where z is
+//! looked up into its place so that it is not multiplied: in variances of a lookup (see [`crate::digits`]),
+//! `1 + 16 + 1 = 18` of the 25 that the parameters are made for.
 
 use std::{fmt, sync::Mutex};
 
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
-use tfhe::{integer::RadixCiphertext, shortint::Ciphertext};
+use tfhe::{
+    core_crypto::prelude::{
+        CiphertextModulus, Cleartext, ComputationBuffers, Fft128, Fourier128LweBootstrapKeyOwned,
+        GlweCiphertextOwned, LweCiphertext, LweKeyswitchKeyOwned,
+        blind_rotate_f128_lwe_ciphertext_mem_optimized,
+        blind_rotate_f128_lwe_ciphertext_mem_optimized_requirement,
+        generate_programmable_bootstrap_glwe_lut, keyswitch_lwe_ciphertext,
+        lwe_ciphertext_cleartext_mul_assign,
+    },
+    shortint::{
+        Ciphertext, ServerKey,
+        atomic_pattern::AtomicPatternServerKey,
+        noise_squashing::{
+            Shortint128BootstrappingKey, atomic_pattern::AtomicPatternNoiseSquashingKey,
+        },
+        server_key::ModulusSwitchConfiguration,
+    },
+};
 
 use crate::{
     Error, EvaluationKeys, KeyShare, Result,
+    digits::lookup,
     evaluate::{Count, side_by_side},
+    flooding::SCALE_BITS,
+    program::{Digit, Fifth, Group, Layout},
     summary::Summary,
 };
 
@@ -20,7 +54,12 @@ pub const SQUASHED_BYTES: usize = WORDS * 16;
 /// Most squashed ciphertexts of one plan; see [`crate::flooding`] for what a plan's noise allows.
 pub(crate) const MOST: usize = 1 << 14;
 
-/// Squashed ciphertexts, four bits each: what key holders decrypt. Two are equal if the words are.
+/// The multiple of D that a value below 32 is squashed to, and the value at a multiple of D.
+pub(crate) fn place(value: u8) -> u8 {
+    if value < 16 { value } else { 47 - value }
+}
+
+/// Squashed ciphertexts, five bits each: what key holders decrypt. Two are equal if the words are.
 #[derive(Clone)]
 pub struct Squashed {
     pub(crate) blocks: Vec<Vec<u128>>,
@@ -28,23 +67,129 @@ pub struct Squashed {
     statement: Option<[u8; 32]>,
 }
 
+/// What squashing needs of the keys.
+pub(crate) struct Squasher<'a> {
+    compute: &'a ServerKey,
+    keyswitch: &'a LweKeyswitchKeyOwned<u64>,
+    bootstrap: &'a Fourier128LweBootstrapKeyOwned,
+    switch: &'a ModulusSwitchConfiguration<u64>,
+    table: GlweCiphertextOwned<u128>,
+}
+
+impl<'a> Squasher<'a> {
+    /// # Errors
+    /// [`Error::Setup`] if the keys are of another kind than those of our parameters.
+    pub(crate) fn new(keys: &'a EvaluationKeys) -> Result<Self> {
+        let wrong = || Error::Setup("the public keys are of another kind".into());
+        let compute = keys.key.as_ref();
+        let AtomicPatternServerKey::Standard(standard) = &compute.atomic_pattern else {
+            return Err(wrong());
+        };
+        let AtomicPatternNoiseSquashingKey::Standard(own) = keys.squash.atomic_pattern() else {
+            return Err(wrong());
+        };
+        let Shortint128BootstrappingKey::Classic { bsk, modulus_switch_noise_reduction_key } =
+            own.bootstrapping_key()
+        else {
+            return Err(wrong());
+        };
+        let table = generate_programmable_bootstrap_glwe_lut(
+            bsk.polynomial_size(),
+            bsk.glwe_size(),
+            16,
+            CiphertextModulus::new_native(),
+            1 << (SCALE_BITS - 1),
+            |m: u128| 2 * m + 1,
+        );
+        Ok(Self {
+            compute,
+            keyswitch: &standard.key_switching_key,
+            bootstrap: bsk,
+            switch: modulus_switch_noise_reduction_key,
+            table,
+        })
+    }
+
+    /// The block of a group: at most `2 + pairs` lookups.
+    fn block(&self, group: Group, digits: &[Ciphertext], bits: &[Ciphertext]) -> Ciphertext {
+        let key = self.compute;
+        let four = |digit: &Ciphertext| {
+            let mut four = digit.clone();
+            lwe_ciphertext_cleartext_mul_assign(&mut four.ct, Cleartext(4));
+            four
+        };
+        let digit = |digit: Digit| match digit {
+            Digit::Own(at) => digits[at].clone(),
+            Digit::Pair(at) => {
+                let mut pair = key.unchecked_add(&bits[at], &bits[at + 1]);
+                key.unchecked_add_assign(&mut pair, &bits[at + 1]);
+                lookup(key, &pair, |x| x & 3)
+            }
+        };
+        let fifth = |fifth: Fifth| match fifth {
+            Fifth::Own(at) => lookup(key, &bits[at], |x| 16 * (x & 1)),
+            Fifth::Of { digit, high } => {
+                lookup(key, &digits[digit], |x| 16 * (x >> u8::from(high) & 1))
+            }
+        };
+        let [low, high] = group.digits;
+        let parts = [low.map(digit), high.map(|high| four(&digit(high))), group.fifth.map(fifth)];
+        let sum = parts.into_iter().flatten().reduce(|mut sum, part| {
+            key.unchecked_add_assign(&mut sum, &part);
+            sum
+        });
+        sum.unwrap_or_else(|| key.create_trivial(0))
+    }
+
+    /// The words of a block below 32, squashed.
+    pub(crate) fn squash(&self, block: &Ciphertext) -> Vec<u128> {
+        let (key, native) = (self.bootstrap, CiphertextModulus::new_native());
+        let small = self.keyswitch.output_lwe_size();
+        let mut switched = LweCiphertext::new(0, small, self.keyswitch.ciphertext_modulus());
+        keyswitch_lwe_ciphertext(self.keyswitch, &block.ct, &mut switched);
+        let steps = key.polynomial_size().to_blind_rotation_input_modulus_log();
+        let switched = self.switch.lwe_ciphertext_modulus_switch(&switched, steps);
+        let mut squashed =
+            LweCiphertext::new(0u128, key.output_lwe_dimension().to_lwe_size(), native);
+        let fft = Fft128::new(key.polynomial_size());
+        let memory = blind_rotate_f128_lwe_ciphertext_mem_optimized_requirement::<u128>(
+            key.glwe_size(),
+            key.polynomial_size(),
+            fft.as_view(),
+        );
+        let mut buffers = ComputationBuffers::new();
+        buffers.resize(memory.unaligned_bytes_required());
+        blind_rotate_f128_lwe_ciphertext_mem_optimized(
+            &switched,
+            &mut squashed,
+            &self.table,
+            key,
+            fft.as_view(),
+            buffers.stack(),
+        );
+        let body = squashed.get_mut_body().data;
+        *body = body.wrapping_sub(1 << (SCALE_BITS - 1));
+        squashed.into_container()
+    }
+}
+
+/// Puts digits and bits into ciphertexts as `layout` says, and squashes them.
 pub(crate) fn squash(
     keys: &EvaluationKeys,
-    blocks: &[Ciphertext],
+    layout: &Layout,
+    digits: &[Ciphertext],
+    bits: &[Ciphertext],
     statement: [u8; 32],
     threads: usize,
     count: &Count,
 ) -> Result<Squashed> {
-    let pairs: Vec<(usize, RadixCiphertext)> =
-        blocks.chunks(2).map(|pair| RadixCiphertext::from(pair.to_vec())).enumerate().collect();
-    let done: Vec<Mutex<Option<Vec<u128>>>> = pairs.iter().map(|_| Mutex::default()).collect();
-    side_by_side(threads, &pairs, count, |(at, pair)| {
-        let squashed = keys.squash.squash_radix_ciphertext_noise(&keys.key, pair);
-        let squashed = squashed.map_err(|error| Error::Setup(error.to_string()))?;
-        let block = squashed.packed_blocks().first();
-        let words = block.map(|block| block.lwe_ciphertext().as_ref().to_vec());
+    let squasher = Squasher::new(keys)?;
+    let groups: Vec<(usize, Group)> = layout.groups().enumerate().collect();
+    let done: Vec<Mutex<Option<Vec<u128>>>> = groups.iter().map(|_| Mutex::default()).collect();
+    side_by_side(threads, &groups, count, |(at, group)| {
+        let words = squasher.squash(&squasher.block(*group, digits, bits));
         if let Ok(mut place) = done[*at].lock() {
-            *place = words;
+            *place = Some(words);
         }
         Ok(())
     })?;

@@ -63,6 +63,27 @@ fn assert_same(found: &[(usize, String, Column)], due: &[(usize, String, Column)
 
 #[test]
 #[ignore = "slow: real ciphertexts"]
+fn each_of_the_32_values_of_a_ciphertext_is_opened_as_it_is() {
+    let world = world();
+    let mut b = Builder::new();
+    let number: Num = b.enter(0, 32);
+    let bit: Bit = b.enter(1, 32);
+    for (i, &plane) in b.to_bits(number, 4).iter().enumerate() {
+        b.reveal(plane, 3, format!("plane {i}"));
+    }
+    b.reveal(bit, 3, "bit");
+    let circuit = b.finish();
+    let numbers = Column::Num((0..32).map(|row| row % 16).collect());
+    let bits = Column::bits((0..32).map(|row| row >= 16));
+    let inputs = BTreeMap::from([(0, vec![numbers]), (1, vec![bits])]);
+    let program = Program::new(&circuit, &fields(&circuit, 4, |_, _| 4).unwrap()).unwrap();
+    assert_eq!(program.released(), 32);
+    let found = world.run(&circuit, 4, 4, &inputs);
+    assert_same(&found, &clear(&circuit, &inputs).unwrap());
+}
+
+#[test]
+#[ignore = "slow: real ciphertexts"]
 fn counts_are_summed_and_small_ones_hidden() {
     let world = world();
     let circuit = count(3, 8);
@@ -284,7 +305,7 @@ fn bytes_are_those_of_the_bill() {
         let program = Program::new(&circuit, &fields).unwrap();
         let bill = bill(&program, 3).unwrap();
         assert_eq!(bytes.len() as u64, bill.uploads[0], "{rows} rows, {flags} flags, {width} bits");
-        assert_eq!(bill.released, (rows * width as usize / 2 + flags.div_ceil(2)).div_ceil(2));
+        assert_eq!(bill.released, (rows * width as usize + flags).div_ceil(5));
     }
 }
 

@@ -7,7 +7,8 @@ use tfhe::{
     CompressedCompactPublicKey, CompressedServerKey,
     conformance::ParameterSetConformant,
     core_crypto::prelude::LweCiphertextCount,
-    integer::{CompactPublicKey, ServerKey, noise_squashing::NoiseSquashingKey},
+    integer::{CompactPublicKey, ServerKey},
+    shortint::noise_squashing::NoiseSquashingKey,
     zk::{CompactPkeCrs, CompactPkeZkScheme},
 };
 
@@ -146,7 +147,7 @@ impl PublicKeys {
         enough(available_mb())?;
         let (key, _, _, _, squash, ..) = self.server.decompress().into_raw_parts();
         let squash = squash.ok_or_else(|| Error::Setup("the public keys lack a part".into()))?;
-        Ok(EvaluationKeys { digest: self.digest, key, squash })
+        Ok(EvaluationKeys { digest: self.digest, key, squash: squash.into_raw_parts() })
     }
 }
 

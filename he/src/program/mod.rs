@@ -17,6 +17,7 @@
 mod bits;
 mod build;
 mod form;
+mod layout;
 mod numbers;
 mod plan;
 #[cfg(test)]
@@ -29,6 +30,7 @@ use std::collections::HashMap;
 
 pub(crate) use bits::{Gate, Ref};
 pub(crate) use form::{Atom, Form};
+pub(crate) use layout::{Digit, Fifth, Group, Layout};
 pub(crate) use plan::{Task, Work};
 pub(crate) use reveal::Item;
 use tacit_mpc::{Circuit, Column};
@@ -117,17 +119,17 @@ impl Program {
         &self.fields
     }
 
-    /// Blocks that are squashed and decrypted; each holds up to four bits.
+    /// Ciphertexts that are squashed and decrypted; each holds up to five bits.
     pub fn released(&self) -> usize {
-        self.outputs.blocks().div_ceil(2)
+        self.outputs.layout().len()
     }
 
-    /// The opened columns, from the decrypted blocks (four bits each, lowest first): receiver, name
+    /// The opened columns, from what was decrypted (five bits a ciphertext): receiver, name
     /// and column in the circuit's order, as the clear interpreter gives them.
     ///
     /// # Errors
-    /// [`crate::Error::Input`] if there are not [`Program::released`] blocks of four bits.
-    pub fn decode(&self, blocks: &[u8]) -> Result<Vec<(usize, String, Column)>> {
-        self.outputs.decode(blocks, self.released())
+    /// [`crate::Error::Input`] if there are not [`Program::released`] values of five bits.
+    pub fn decode(&self, values: &[u8]) -> Result<Vec<(usize, String, Column)>> {
+        self.outputs.decode(values)
     }
 }

@@ -218,7 +218,7 @@ impl Program {
             }
             Work::Item(item) => match self.outputs.items[item].clone() {
                 Item::Number { form, blocks } => vec![Work::Value { form, blocks }],
-                Item::Bits(bits) => bits.iter().map(|&bit| self.bit_work(bit)).collect(),
+                Item::Bit(bit) => vec![self.bit_work(bit)],
             },
         }
     }

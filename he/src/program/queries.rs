@@ -57,5 +57,5 @@ fn a_cell_of_a_grouped_count_is_compared_twice_and_masked_whole() {
     // 50 cells and the total; each is asked whether it is below 1 and below 11.
     assert_eq!(count(|work| matches!(work, Work::Against { .. })), 102);
     // 24 bits of value and two of status a cell.
-    assert_eq!(program.released(), 50 * 26 / 4);
+    assert_eq!(program.released(), 50 * 26 / 5);
 }

@@ -1,27 +1,28 @@
 //! What is opened: which blocks are decrypted, and how the opened columns are read from them.
 //!
-//! Four bits are squashed and decrypted at a time. A number whose planes are all opened is decrypted
-//! as a number; a bit that is opened alone is packed with others. What is public is not decrypted.
+//! A number whose planes are all opened is decrypted as a number, digit by digit; a bit that is opened
+//! alone is decrypted as a bit; [`Layout`] puts them into ciphertexts of five bits. What is public is not
+//! decrypted.
 
 use std::collections::BTreeMap;
 
 use tacit_mpc::{Column, Kind as Columns, Shape};
 
 use super::{
-    FormId, Program,
+    FormId, Layout, Program,
     bits::{Gate, Ref, TRUE},
     build::Rows,
     form::Form,
 };
-use crate::{BLOCK_BITS, Error, Result};
+use crate::{Error, Result};
 
-/// A run of blocks of two bits that is decrypted.
+/// What is decrypted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Item {
     /// The integer modulo `4^blocks`.
     Number { form: FormId, blocks: usize },
-    /// One block: one bit or two, the first lowest.
-    Bits(Vec<Ref>),
+    /// A bit that is opened alone.
+    Bit(Ref),
 }
 
 /// Where the value of a row is found.
@@ -147,7 +148,7 @@ fn whole_numbers(
     found
 }
 
-/// Packs what is left, two bits to a block.
+/// Gives items to the bits that are left.
 fn lone_bits(
     shown: &[(usize, String, Shape, Rows)],
     found: &mut BTreeMap<Ref, Source>,
@@ -166,21 +167,19 @@ fn lone_bits(
     }
     lone.sort_unstable();
     lone.dedup();
-    for pair in lone.chunks(BLOCK_BITS as usize) {
+    for bit in lone {
         let item = outputs.items.len();
-        outputs.items.push(Item::Bits(pair.to_vec()));
-        for (index, &bit) in pair.iter().enumerate() {
-            found.insert(bit, Source::Bit { item, index, not: false });
-        }
+        outputs.items.push(Item::Bit(bit));
+        found.insert(bit, Source::Bit { item, index: 0, not: false });
     }
 }
 
 impl Item {
-    /// Blocks of two bits.
-    pub(crate) fn blocks(&self) -> usize {
+    /// Digits of two bits; none of a bit.
+    pub(crate) fn digits(&self) -> usize {
         match self {
             Self::Number { blocks, .. } => *blocks,
-            Self::Bits(_) => 1,
+            Self::Bit(_) => 0,
         }
     }
 }
@@ -194,21 +193,29 @@ impl Outputs {
         })
     }
 
-    /// Blocks of two bits.
-    pub(crate) fn blocks(&self) -> usize {
-        self.items.iter().map(Item::blocks).sum()
+    /// Where everything that is opened is found.
+    pub(crate) fn layout(&self) -> Layout {
+        let digits = self.items.iter().map(Item::digits).sum();
+        let bits = self.items.iter().filter(|item| matches!(item, Item::Bit(_))).count();
+        Layout::new(digits, bits)
     }
 
-    pub(super) fn decode(&self, packed: &[u8], due: usize) -> Result<Vec<(usize, String, Column)>> {
-        if packed.len() != due || packed.iter().any(|&block| block > 15) {
-            return Err(Error::Input(format!("{} decrypted blocks, due are {due}", packed.len())));
+    pub(super) fn decode(&self, opened: &[u8]) -> Result<Vec<(usize, String, Column)>> {
+        let layout = self.layout();
+        let due = layout.len();
+        if opened.len() != due || opened.iter().any(|&value| value > 31) {
+            return Err(Error::Input(format!("{} decrypted values, due are {due}", opened.len())));
         }
-        let mut blocks = packed.iter().flat_map(|block| [block & 3, block >> 2]);
-        let mut values = Vec::with_capacity(self.items.len());
-        for item in &self.items {
-            let own = blocks.by_ref().take(item.blocks()).enumerate();
-            values.push(own.fold(0u64, |sum, (i, block)| sum | u64::from(block) << (2 * i)));
-        }
+        let (digits, bits) = layout.read(opened);
+        let (mut digits, mut bits) = (digits.into_iter(), bits.into_iter());
+        let value = |item: &Item| match item {
+            Item::Number { blocks, .. } => {
+                let own = digits.by_ref().take(*blocks).enumerate();
+                own.fold(0u64, |sum, (i, digit)| sum | u64::from(digit) << (2 * i))
+            }
+            Item::Bit(_) => bits.next().map_or(0, u64::from),
+        };
+        let values: Vec<u64> = self.items.iter().map(value).collect();
         let value = |source: &Source| match *source {
             Source::Public(value) => value,
             Source::Number { item, least } => values[item].wrapping_add(least as u64),

@@ -100,11 +100,7 @@ impl Plain<'_> {
             }
             Work::Item(item) => match &program.outputs.items[item] {
                 Item::Number { .. } => needs[0],
-                Item::Bits(bits) => bits
-                    .iter()
-                    .zip(needs)
-                    .enumerate()
-                    .fold(0, |sum, (i, (bit, &need))| sum | Self::signed(*bit, need) << i),
+                Item::Bit(bit) => Self::signed(*bit, needs[0]),
             },
         }
     }
@@ -117,18 +113,22 @@ pub(super) fn plain(
 ) -> Vec<(usize, String, Column)> {
     let plain = Plain { program, inputs };
     let mut values: Vec<u128> = Vec::new();
-    let mut blocks: Vec<u8> = Vec::new();
+    let (mut digits, mut bits): (Vec<u8>, Vec<u8>) = Default::default();
     for task in &program.tasks {
         let needs: Vec<u128> = task.needs.iter().map(|&need| values[need]).collect();
         let value = plain.run(&task.work, &needs);
         if let Work::Item(item) = task.work {
-            let count = program.outputs.items[item].blocks();
-            blocks.extend((0..count).map(|i| (value >> (2 * i) & 3) as u8));
+            let item = &program.outputs.items[item];
+            match item {
+                Item::Number { blocks, .. } => {
+                    digits.extend((0..*blocks).map(|i| (value >> (2 * i) & 3) as u8));
+                }
+                Item::Bit(_) => bits.push(value as u8),
+            }
         }
         values.push(value);
     }
-    let packed = blocks.chunks(2).map(|pair| pair[0] | pair.get(1).unwrap_or(&0) << 2);
-    program.decode(&packed.collect::<Vec<_>>()).unwrap()
+    program.decode(&program.outputs.layout().write(&digits, &bits)).unwrap()
 }
 
 fn assert_equal(circuit: &Circuit, width: u32, inputs: &BTreeMap<usize, Vec<Column>>, what: &str) {
@@ -176,8 +176,8 @@ fn a_threshold_is_one_comparison_and_a_hidden_number_is_decrypted_whole() {
     assert_eq!(compared.count(), 1);
     let planes = program.tasks.iter().filter(|task| matches!(task.work, Work::Gate(_)));
     assert_eq!(planes.count(), 0, "no bit is taken out of a number");
-    // 13 blocks of the number and one of the status, four bits at a time.
-    assert_eq!(program.released(), 7);
+    // 26 bits of the number and one of the status, five at a time.
+    assert_eq!(program.released(), 6);
     for counts in [[3, 4, 3], [3, 4, 4], [1 << 23, 77, (1 << 24) - 1]] {
         let column = |(party, &count): (usize, &u64)| (party, vec![Column::Num(vec![count])]);
         let inputs = counts.iter().enumerate().map(column).collect();

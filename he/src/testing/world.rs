@@ -10,7 +10,9 @@ use crate::{
     fields,
     flooding::SCALE_BITS,
     keys::{Dealer, KeySource, Origin, Scope, open, seal},
-    plan_digest, statement,
+    plan_digest,
+    squash::place,
+    statement,
 };
 
 /// All keys of a study in one place.
@@ -134,7 +136,8 @@ impl World {
         combine(&squashed.summary(), HOLDERS, &parts).unwrap()
     }
 
-    /// The noise of squashed ciphertexts, without flooding: `b - <a, s> - D m`.
+    /// The noise of squashed ciphertexts, without flooding: what `b - <a, s>` is apart from a message's
+    /// place.
     pub fn noise(&self, squashed: &Squashed, messages: &[u8]) -> Vec<i128> {
         let noise = |(block, &message): (&Vec<u128>, &u8)| {
             let mut left = block.last().copied().unwrap_or(0);
@@ -143,7 +146,7 @@ impl World {
                     left = left.wrapping_sub(a.wrapping_mul(*s));
                 }
             }
-            left.wrapping_sub(u128::from(message) << SCALE_BITS) as i128
+            left.wrapping_sub(u128::from(place(message)) << SCALE_BITS) as i128
         };
         squashed.blocks.iter().zip(messages).map(noise).collect()
     }

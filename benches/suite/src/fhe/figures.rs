@@ -29,7 +29,7 @@ pub struct Figures {
     pub uploads: Vec<Upload>,
     /// A cell over three sites, by width.
     pub cells: Vec<Cell>,
-    /// What is done to an opened ciphertext of four bits.
+    /// What is done to an opened ciphertext of five bits.
     pub opened: Opened,
     /// The grouped COUNT.
     pub count: Count,
@@ -85,7 +85,7 @@ pub struct Cell {
     pub compare: f64,
     /// Putting zero in the place of what is hidden.
     pub suppress: f64,
-    /// Ciphertexts of four bits that it opens.
+    /// Ciphertexts of five bits that it opens.
     pub opened: f64,
 }
 
@@ -96,7 +96,7 @@ impl Cell {
     }
 }
 
-/// One opened ciphertext of four bits.
+/// One opened ciphertext of five bits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Opened {
@@ -120,7 +120,7 @@ pub struct Count {
     pub cells: u64,
     /// Bits of a count.
     pub bits: u32,
-    /// Ciphertexts of four bits that are opened.
+    /// Ciphertexts of five bits that are opened.
     pub opened: u64,
     /// One site's upload.
     pub encrypt: f64,
@@ -195,9 +195,9 @@ pub fn text(figures: &Figures) -> String {
         line(&format!("{what}: combined"), seconds(cell.opened * figures.opened.combine));
     }
     let opened = &figures.opened;
-    line("four opened bits: squashed, seconds", seconds(opened.squash));
-    line("four opened bits: squashed, size", bytes(opened.squashed_bytes));
-    line("four opened bits: a part of it, size", bytes(opened.partial_bytes));
+    line("five opened bits: squashed, seconds", seconds(opened.squash));
+    line("five opened bits: squashed, size", bytes(opened.squashed_bytes));
+    line("five opened bits: a part of it, size", bytes(opened.partial_bytes));
     let count = &figures.count;
     let what = format!("COUNT over {} groups of {} bits", count.cells, count.bits);
     line(&format!("{what}: a site encrypts"), seconds(count.encrypt));
