@@ -145,9 +145,14 @@ pub struct Calibration {
 
 impl Calibration {
     /// What was measured where this was written, for whoever has no calibration of a study's machine: one of
-    /// two processors (Intel Xeon with AVX-512, 2.6 GHz, virtual) while the other does the same.
-    pub const REFERENCE: Self =
-        Self { summed: 0.065, compared: 0.056, looked_up: 0.038, multiplied: 0.027, squashed: 0.5 };
+    /// two processors (Intel Xeon with AVX-512, virtual, on a quiet host).
+    pub const REFERENCE: Self = Self {
+        summed: 0.049,
+        compared: 0.038,
+        looked_up: 0.0255,
+        multiplied: 0.044,
+        squashed: 0.342,
+    };
 
     /// Runs a few operations on one core: some seconds.
     ///
