@@ -5,6 +5,7 @@
 //! FOLDER/fhe-jobs/SESSION/NAME.upload    a parcel with its signed header
 //! FOLDER/fhe-jobs/SESSION/NAME.result
 //! FOLDER/fhe-jobs/SESSION/NAME.part
+//! FOLDER/fhe-jobs/SESSION/lock           locked by the program that works on it
 //! ```
 //!
 //! `FOLDER` is that of the analyst's key. Everything is readable by its owner alone: who has all parts and
@@ -29,6 +30,7 @@ use crate::{Error, Result};
 
 const VERSION: u32 = 1;
 const FACTS: &str = "job.json";
+const LOCK: &str = "lock";
 const MAGIC: &[u8] = b"tacit parcel 1\n";
 /// `job.json` holds a question, and a few hundred bytes for each party.
 const LARGEST_FACTS: u64 = 4 << 20;
@@ -221,6 +223,26 @@ impl Job {
         Ok(Self { folder, session, facts })
     }
 
+    /// Keeps other programs from working on it for as long as what is returned lives.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if another one does.
+    pub fn claim(&self) -> Result<fs::File> {
+        let failed = |error: io::Error| self.failed("locked", &error);
+        let mut options = fs::OpenOptions::new();
+        let lock = options.create(true).truncate(false).write(true).open(self.folder.join(LOCK));
+        let lock = lock.map_err(failed)?;
+        match lock.try_lock() {
+            Ok(()) => Ok(lock),
+            Err(fs::TryLockError::WouldBlock) => Err(Error::Usage(format!(
+                "another program is going on with the question {} already: wait until it has ended, or \
+                 stop it",
+                Digest(self.session).short()
+            ))),
+            Err(fs::TryLockError::Error(error)) => Err(failed(error)),
+        }
+    }
+
     /// Where it lies.
     pub fn folder(&self) -> &Path {
         &self.folder
@@ -402,6 +424,18 @@ mod tests {
         }
         back.remove().unwrap();
         assert!(Job::all(&home).unwrap().is_empty());
+    }
+
+    #[test]
+    fn one_program_at_a_time_goes_on_with_a_question() {
+        let home = tempfile::tempdir().unwrap();
+        let job = job(home.path(), 0xcd);
+        let claim = job.claim().unwrap();
+        let other = Job::find(home.path(), "cd").unwrap();
+        let text = other.claim().unwrap_err().to_string();
+        assert!(text.contains("already") && text.contains(&Digest([0xcd; 32]).short()), "{text}");
+        drop(claim);
+        other.claim().unwrap();
     }
 
     #[test]

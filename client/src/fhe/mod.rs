@@ -127,7 +127,8 @@ impl Client {
     /// received before is not asked for again.
     ///
     /// # Errors
-    /// Those of [`Client::ask`]; [`Error::Usage`] with the open questions if it is none or several;
+    /// Those of [`Client::ask`]; [`Error::Usage`] with the open questions if it is none or several, or if
+    /// another program goes on with it;
     /// [`Error::ConfigMismatch`] if study, keys or this program changed meanwhile.
     pub fn resume(
         &self,
@@ -171,6 +172,7 @@ impl Client {
     pub fn give_up(&self, session: &str) -> Result<GivenUp> {
         let job = Job::find(&job::home(self.key_path()?), session)?;
         self.same_study(&job)?;
+        let _claim = job.claim()?;
         let parties = SessionParties::of(&self.study, "fhe", self.analyst()?)?;
         let reached: Vec<String> = job.facts.arithmetic.keys().cloned().collect();
         let given_up = tell_off(self, &parties, &job, &reached)?;
@@ -224,6 +226,7 @@ fn carry(
     progress: &mut dyn FnMut(Progress),
     cancel: &Cancel,
 ) -> Result<Answer> {
+    let _claim = job.claim()?;
     let agreement = agreement(plan, session, &prepared, keys.keys, job.session);
     let scope = Scope::of(&agreement);
     let bill = prepared.bill_digest();

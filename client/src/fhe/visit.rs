@@ -354,8 +354,14 @@ impl Line<'_> {
         if matches!(failure.code, Code::Busy | Code::Stopping | Code::Network | Code::Cancelled) {
             return Gone::Absent(format!("cannot now: {}", failure.message));
         }
-        let party = failure.culprit.unwrap_or_else(|| self.name());
-        let (code, message) = (failure.code.to_string(), failure.message);
+        let names = self.visitor.session.names();
+        let named = failure.culprit.filter(|name| *name != self.name() && names.contains(name));
+        let (code, mut message) = (failure.code.to_string(), failure.message);
+        // That another one is at fault is this party's word.
+        if named.is_some() {
+            message = format!("{message} ({} says so)", self.name());
+        }
+        let party = named.unwrap_or_else(|| self.name());
         Gone::Fatal(if refused {
             Error::Refused { party, code, message }
         } else {

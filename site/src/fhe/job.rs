@@ -131,6 +131,13 @@ impl Job {
         }
     }
 
+    /// Bytes that this party keeps of an evaluation of its own.
+    pub fn evaluation_bytes(&self) -> u64 {
+        let squashed = 40 + self.program.released() as u64 * SQUASHED_BYTES as u64;
+        let own = if self.holds() && self.reevaluates() { squashed } else { 0 };
+        own + if self.evaluates() { self.result_bytes() } else { 0 }
+    }
+
     /// What the evaluator gives.
     pub fn result(&self, squashed: &Squashed) -> Vec<u8> {
         if self.reevaluates() { squashed.summary().to_bytes() } else { squashed.to_bytes() }
@@ -162,6 +169,17 @@ impl Job {
             need(phases::Kind::Result, self.evaluator());
         }
         needs
+    }
+
+    /// What this party makes.
+    pub fn makes(&self) -> Vec<Slot> {
+        let makes = [
+            (self.session.holders.contains(&self.me()), phases::Kind::Upload),
+            (self.evaluates(), phases::Kind::Result),
+            (self.holds(), phases::Kind::Part),
+        ];
+        let own = |kind| Slot::Parcel(kind, self.agreement.me);
+        makes.into_iter().filter(|(makes, _)| *makes).map(|(_, kind)| own(kind)).collect()
     }
 
     /// What receipts say of this question.

@@ -215,6 +215,7 @@ fn take_up<'a>(
         asked: now,
         days: job.terms.wait_days(),
         needs: job.needs(),
+        makes: job.makes(),
         ended: None,
     };
     let known = fhe.store.question(&ask.session).map_err(at_me)?;

@@ -67,6 +67,8 @@ pub(crate) struct Question {
     pub days: u32,
     /// What this party needs of others, with their names.
     pub needs: Vec<(Slot, String)>,
+    /// What this party makes: when all of it has left, its work is done.
+    pub makes: Vec<Slot>,
     /// Why it ended, if it did.
     pub ended: Option<String>,
 }
@@ -92,10 +94,18 @@ pub(crate) struct Note {
 /// What may be stored.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Caps {
-    /// Questions of one analyst that have not ended.
+    /// Questions of one analyst that have not ended, and that this party still has to make something of.
     pub open: usize,
     /// MiB of all parcels.
     pub mib: u64,
+}
+
+impl Caps {
+    /// All bytes, if so many come to what is used.
+    fn within(self, used: u64, more: u64) -> Result<u64, Trouble> {
+        let all = used.saturating_add(more);
+        if all > self.mib.saturating_mul(1 << 20) { Err(Trouble::Full(self.mib)) } else { Ok(all) }
+    }
 }
 
 /// The durable state of all questions on `fhe` of this process.
@@ -233,12 +243,19 @@ impl Store {
         let change = self.change()?;
         {
             let mut jobs = change.open_table(JOBS).map_err(broken)?;
+            let notes = change.open_table(NOTES).map_err(broken)?;
             let mut open = 0;
             for entry in jobs.iter().map_err(broken)? {
-                let (_, bytes) = entry.map_err(broken)?;
+                let (id, bytes) = entry.map_err(broken)?;
                 let other: Question = read(bytes.value())?;
-                let same = (&other.analyst, other.study) == (&question.analyst, question.study);
-                open += usize::from(same && other.ended.is_none());
+                if (&other.analyst, other.study) != (&question.analyst, question.study) {
+                    continue;
+                }
+                let mut done = other.ended.is_some() || !other.makes.is_empty();
+                for slot in other.makes.iter().filter(|_| other.ended.is_none()) {
+                    done &= notes.get(&*slot.key(id.value())).map_err(broken)?.is_some();
+                }
+                open += usize::from(!done);
             }
             if open >= caps.open {
                 return Err(Trouble::Open(caps.open));
@@ -291,10 +308,7 @@ impl Store {
                 return if same { Ok(()) } else { Err(Trouble::Other) };
             }
             let used = meta.get(BYTES).map_err(broken)?.map_or(0, |bytes| bytes.value());
-            let used = used.saturating_add(bytes.len() as u64);
-            if used > caps.mib.saturating_mul(1 << 20) {
-                return Err(Trouble::Full(caps.mib));
-            }
+            let used = caps.within(used, bytes.len() as u64)?;
             meta.insert(BYTES, used).map_err(broken)?;
             let header = Header { parcel: parcel.cloned(), length: bytes.len() as u64 };
             parcels.insert(&*key, &*write(&header)?).map_err(broken)?;
@@ -304,6 +318,16 @@ impl Store {
             }
         }
         change.commit().map_err(broken)
+    }
+
+    /// Whether so many bytes more may be kept.
+    ///
+    /// # Errors
+    /// [`Trouble::Full`] if not.
+    pub fn room(&self, more: u64, caps: Caps) -> Result<(), Trouble> {
+        let meta = self.look()?.open_table(META).map_err(broken)?;
+        let used = meta.get(BYTES).map_err(broken)?.map_or(0, |bytes| bytes.value());
+        caps.within(used, more).map(|_| ())
     }
 
     /// The signed header of a parcel.

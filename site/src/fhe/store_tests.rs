@@ -36,6 +36,7 @@ fn question(analyst: &str) -> Question {
             (Slot::Parcel(Kind::Upload, 0), "north".into()),
             (Slot::Parcel(Kind::Upload, 1), "south".into()),
         ],
+        makes: [Kind::Upload, Kind::Part].map(|kind| Slot::Parcel(kind, 0)).to_vec(),
         ended: None,
     }
 }
@@ -109,6 +110,12 @@ fn an_analyst_has_so_many_open_questions_and_the_next_one_its_own() {
     store.begin(&[4; 32], &question("b"), CAPS).unwrap();
     store.end(&[1; 32], "called off").unwrap();
     store.begin(&[3; 32], &question("a"), CAPS).unwrap();
+    // One of which all has left that is made here is not open any more.
+    let note = Note { receipt: Digest([5; 32]), seconds: 1.0 };
+    store.set_note(&[2; 32], Slot::Parcel(Kind::Upload, 0), &note).unwrap();
+    assert_eq!(store.begin(&[5; 32], &question("a"), CAPS).unwrap_err(), full);
+    store.set_note(&[2; 32], Slot::Parcel(Kind::Part, 0), &note).unwrap();
+    store.begin(&[5; 32], &question("a"), CAPS).unwrap();
 }
 
 #[test]
@@ -126,6 +133,8 @@ fn no_more_bytes_are_kept_than_may_be_and_ended_questions_give_theirs_back() {
     let full = put(&store, 2).unwrap_err();
     assert!(full.to_string().contains("limits.fhe_store_mib"), "{full}");
     let store = again(&folder, store, NOW);
+    assert_eq!(store.room(600 << 10, caps).unwrap_err(), full, "told before it is made");
+    store.room(400 << 10, caps).unwrap();
     assert_eq!(put(&store, 2), Err(full), "what is kept still counts after a restart");
     store.end(&[1; 32], "called off").unwrap();
     put(&store, 2).unwrap();

@@ -40,6 +40,8 @@ impl Fhe {
         let squashed = if let Some(squashed) = self.own(job)? {
             squashed
         } else {
+            // Before hours of work for nothing.
+            self.store.room(job.evaluation_bytes(), self.caps).map_err(at_me)?;
             let uploads = self.uploads(job)?;
             run.wanted()?;
             let keys = job.keys.evaluation()?;
