@@ -31,6 +31,7 @@ use tfhe::{
     shortint::{
         Ciphertext, ServerKey,
         atomic_pattern::AtomicPatternServerKey,
+        ciphertext::NoiseLevel,
         noise_squashing::{
             Shortint128BootstrappingKey, atomic_pattern::AtomicPatternNoiseSquashingKey,
         },
@@ -110,7 +111,7 @@ impl<'a> Squasher<'a> {
         })
     }
 
-    /// The block of a group: at most `2 + pairs` lookups.
+    /// The block of a group: a lookup for what is not a digit already.
     fn block(&self, group: Group, digits: &[Ciphertext], bits: &[Ciphertext]) -> Ciphertext {
         let key = self.compute;
         let four = |digit: &Ciphertext| {
@@ -119,6 +120,10 @@ impl<'a> Squasher<'a> {
             four
         };
         let digit = |digit: Digit| match digit {
+            // The library's sums of numbers may leave more than a lookup's noise.
+            Digit::Own(at) if digits[at].noise_level() > NoiseLevel::NOMINAL => {
+                lookup(key, &digits[at], |x| x & 3)
+            }
             Digit::Own(at) => digits[at].clone(),
             Digit::Pair(at) => {
                 let mut pair = key.unchecked_add(&bits[at], &bits[at + 1]);
