@@ -300,6 +300,11 @@ impl Question<'_> {
                 self.finish()?;
                 Ok(done)
             }
+            // The engine looks at the switch, too, and may have seen it first.
+            Err(_) if self.cancel.is_cancelled() => {
+                self.talk.tell_all(&Request::Cancel);
+                Err(Error::Cancelled)
+            }
             Err(error) => {
                 self.verdict.own(&error);
                 Err(self.judge())
