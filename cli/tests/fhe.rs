@@ -16,8 +16,9 @@ use std::{
 
 use support::{Sandbox, both, data, failure, path, tacit, text};
 
-/// How long a phase of a small question may take.
+/// How long a phase of a small question may take, and of a large one.
 const PATIENCE: Duration = Duration::from_mins(6);
+const LONG: Duration = Duration::from_mins(60);
 
 const GROUPED: &str = "SELECT sex, COUNT(*) AS n FROM visits GROUP BY sex";
 const SUMS: &str = "SELECT SUM(balance) AS owed, AVG(weight) AS weight FROM visits";
@@ -59,12 +60,12 @@ fn jobs(sandbox: &Sandbox) -> Vec<PathBuf> {
 
 /// Waits until the one open question has this parcel.
 #[track_caller]
-fn wait_for(sandbox: &Sandbox, query: &mut Child, parcel: &str) {
+fn wait_for(sandbox: &Sandbox, query: &mut Child, parcel: &str, patience: Duration) {
     let begin = Instant::now();
     while !jobs(sandbox).iter().any(|job| job.join(parcel).exists()) {
         let ended = query.try_wait().unwrap();
         assert!(ended.is_none(), "ended before {parcel}: {ended:?}\n{}", sandbox.logs());
-        assert!(begin.elapsed() < PATIENCE, "no {parcel}\n{}", sandbox.logs());
+        assert!(begin.elapsed() < patience, "no {parcel}\n{}", sandbox.logs());
         std::thread::sleep(Duration::from_millis(5));
     }
 }
@@ -112,7 +113,7 @@ fn encrypted_answers_equal_those_on_shares_whoever_comes_and_goes() {
 
     // Groups, with a site that is killed as soon as it has sent its part.
     let mut query = begun(csv(&sandbox, GROUPED, "fhe").args(["--json", "--wait", "3"]));
-    wait_for(&sandbox, &mut query, "east.upload");
+    wait_for(&sandbox, &mut query, "east.upload", PATIENCE);
     kill(sandbox.pid("east"));
     let output = query.wait_with_output().unwrap();
     let found = if output.status.success() {
@@ -127,7 +128,7 @@ fn encrypted_answers_equal_those_on_shares_whoever_comes_and_goes() {
 
     // Sums, with a key holder that is killed while it decrypts, and a program that is killed, too.
     let mut query = begun(&mut csv(&sandbox, SUMS, "fhe"));
-    wait_for(&sandbox, &mut query, "north.result");
+    wait_for(&sandbox, &mut query, "north.result", PATIENCE);
     kill(sandbox.pid("south"));
     kill(query.id());
     let _ = query.wait_with_output();
@@ -183,7 +184,7 @@ fn the_questions_of_the_demo_have_the_answers_of_shares() {
         let begin = Instant::now();
         let mut query = begun(csv(&sandbox, question.sql, "fhe").args(["--json", "--wait", "3"]));
         // One site is not there any more once it has sent its part.
-        wait_for(&sandbox, &mut query, "east.upload");
+        wait_for(&sandbox, &mut query, "east.upload", LONG);
         kill(sandbox.pid("east"));
         let output = query.wait_with_output().unwrap();
         let away = begin.elapsed().as_secs_f64();
