@@ -189,7 +189,7 @@ fn the_questions_of_the_demo_have_the_answers_of_shares() {
         let due = answer(&sandbox, &mut csv(&sandbox, question.sql, "rep3"));
         let shares = begin.elapsed().as_secs_f64();
         let begin = Instant::now();
-        let mut query = begun(csv(&sandbox, question.sql, "fhe").args(["--json", "--wait", "3"]));
+        let mut query = begun(csv(&sandbox, question.sql, "fhe").args(["--json", "--wait", "60"]));
         // One site is not there any more once it has sent its part.
         wait_for(&sandbox, &mut query, "east.upload", LONG);
         kill(sandbox.pid("east"));
