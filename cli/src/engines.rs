@@ -6,18 +6,20 @@ use tacit_mpc::EngineKind;
 
 use crate::error::{Exit, Failure, Result};
 
+/// Heading of options in help; one of the whole struct would hold for all options after it, too.
+const FHE: &str = "Options of the engine fhe";
+
 /// Who does what on `fhe`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::Args)]
-#[command(next_help_heading = "Options of the engine fhe")]
 pub struct FheOptions {
     /// How many sites hold keys; all of them together decrypt [default: the first two]
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", help_heading = FHE)]
     pub key_holders: Option<usize>,
     /// Whether key holders evaluate again before they decrypt, or trust the evaluator [default: reevaluate]
-    #[arg(long, value_name = "reevaluate|trust", value_parser = verify)]
+    #[arg(long, value_name = "reevaluate|trust", value_parser = verify, help_heading = FHE)]
     pub verify: Option<Verify>,
     /// How many days a question may wait for absent sites [default: 30]
-    #[arg(long, value_name = "DAYS")]
+    #[arg(long, value_name = "DAYS", help_heading = FHE)]
     pub wait_days: Option<u32>,
 }
 

@@ -18,7 +18,7 @@ use support::{Sandbox, both, data, failure, path, tacit, text};
 
 /// How long a phase of a small question may take, and of a large one.
 const PATIENCE: Duration = Duration::from_mins(6);
-const LONG: Duration = Duration::from_mins(60);
+const LONG: Duration = Duration::from_hours(1);
 
 const GROUPED: &str = "SELECT sex, COUNT(*) AS n FROM visits GROUP BY sex";
 const SUMS: &str = "SELECT SUM(balance) AS owed, AVG(weight) AS weight FROM visits";

@@ -100,8 +100,12 @@ fn share(study: &Study, set: &KeySet, key: &KeyPair, place: usize) -> Finding {
             return Finding::bad(
                 "share",
                 error.to_string(),
-                Side::Analyst,
-                format!("get {} from {} again", set.share(holder).display(), set.dealer),
+                Side::Party(holder.clone()),
+                format!(
+                    "copy {} again, from {} or any party's folder of these keys",
+                    set.share(holder).display(),
+                    set.dealer
+                ),
             );
         }
     };

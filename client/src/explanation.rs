@@ -119,7 +119,7 @@ pub struct Encrypted {
     pub trust: Vec<String>,
     /// What is done, in order; each phase waits for those before, however long that takes.
     pub phases: Vec<EncryptedPhase>,
-    /// Squashed ciphertexts, each of four bits: what is decrypted, and most of the time.
+    /// Squashed ciphertexts, each of five bits: what is decrypted, and most of the time.
     pub squashed: usize,
     /// `log2` of the bound on what the partial decryptions of this question tell, as a statistical
     /// distance.
@@ -146,6 +146,8 @@ pub struct EncryptedPhase {
 /// How long a question on `fhe` takes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EncryptedTime {
+    /// Seconds at the site that encrypts most.
+    pub enter: f64,
     /// Seconds at the evaluator.
     pub evaluator: f64,
     /// Seconds at each key holder.

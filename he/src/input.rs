@@ -28,7 +28,7 @@ use tfhe_versionable::NotVersioned;
 use crate::{BLOCK_BITS, EncryptionKeys, Error, Result, parameters::ENCRYPT, wire};
 
 /// Digits that one proof covers; a longer upload carries several.
-pub(crate) const PROOF_MESSAGES: usize = 256;
+pub const PROOF_MESSAGES: usize = 256;
 /// Most digits of an upload: 200 thousand bits of data.
 const MAX_DIGITS: usize = 100_000;
 
@@ -66,7 +66,8 @@ pub struct Field {
 }
 
 impl Field {
-    pub(crate) fn blocks(self) -> usize {
+    /// Digits that are encrypted for all rows.
+    pub fn blocks(self) -> usize {
         self.shape.rows * self.row_blocks()
     }
 

@@ -141,6 +141,11 @@ fn row(entry: &Entry) -> Vec<String> {
     let rounds = rounds(entry).map_or_else(String::new, |(counted, billed)| {
         if counted == billed { counted.to_string() } else { format!("{counted} of {billed}") }
     });
+    // What has phases leaves a receipt for each: "decrypt: released".
+    let outcome = match &record.phase {
+        Some(phase) => format!("{phase}: {}", record.outcome),
+        None => record.outcome.to_string(),
+    };
     let sql = record.sql.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut shown: String = sql.chars().take(SQL_SHOWN).collect();
     if shown.len() < sql.len() {
@@ -152,7 +157,7 @@ fn row(entry: &Entry) -> Vec<String> {
         record.analyst.clone(),
         record.engine.clone(),
         rounds,
-        printable(&record.outcome.to_string()),
+        printable(&outcome),
         printable(&shown),
         entry.hash.short(),
     ]
@@ -167,7 +172,7 @@ fn verify(arguments: &Verify, context: &Context) -> Result<()> {
     ))?;
     if !arguments.given.is_empty() {
         let given = number::plural(arguments.given.len() as u64, "receipt", "receipts");
-        context.print(&format!("{given} that were given out are in it\n"))?;
+        context.print(&format!("of them, as given: {given}\n"))?;
     }
     if report.torn > 0 {
         context.note(&format!(

@@ -182,8 +182,8 @@ fn unfinished(
         return otherwise(error);
     };
     let help = format!(
-        "parties go on with it without you; put the answer together later:\n  tacit query --study {} \
-         --key {} --resume {}",
+        "an evaluation that runs goes on; everything else waits until this is run again, when the parties \
+         are there:\n  tacit query --study {} --key {} --resume {}",
         arguments.study.study.display(),
         key.display(),
         jobs::short(session)

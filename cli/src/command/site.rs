@@ -37,6 +37,9 @@ site.toml:
   traffic_mib = 65536              # sent and received here in one query
   conversations = 64               # open at once, of one analyst
   refusals_per_minute = 20         # of one analyst; beyond it questions are turned away unread
+  fhe_open = 256                   # questions on fhe of one analyst that wait for something here
+  fhe_store_mib = 4096             # of all questions on fhe that are kept here
+  fhe_minutes = 60                 # of evaluation here, as calibrated
 
 The limits hold for all studies of the process. `statistics` knows count, sum and avg, and looks at
 what is opened: a sum beside its count is an average.

@@ -40,11 +40,13 @@ pub fn text(explanation: &Explanation, terminal: &Terminal) -> String {
     section(&mut text, "Circuit", terminal);
     let _ = writeln!(text, "  {}", stats(&explanation.circuit));
 
-    section(&mut text, "Who learns what", terminal);
-    for (who, what) in audiences(&explanation.learns) {
-        let _ = writeln!(text, "  {}", printable(&who));
-        for what in what {
-            let _ = writeln!(text, "    - {}", printable(what));
+    let alike = explanation.engines.iter().all(|engine| engine.learns == explanation.learns);
+    if alike {
+        learns(&mut text, "Who learns what", &explanation.learns, terminal);
+    } else {
+        for engine in &explanation.engines {
+            let title = format!("Who learns what on {}", engine.engine);
+            learns(&mut text, &title, &engine.learns, terminal);
         }
     }
 
@@ -59,6 +61,16 @@ pub fn text(explanation: &Explanation, terminal: &Terminal) -> String {
     list(&mut text, "What may be hidden", &explanation.may_be_hidden, terminal);
     list(&mut text, "What may surprise", &explanation.notes, terminal);
     text
+}
+
+fn learns(text: &mut String, title: &str, learns: &[Learns], terminal: &Terminal) {
+    section(text, title, terminal);
+    for (who, what) in audiences(learns) {
+        let _ = writeln!(text, "  {}", printable(&who));
+        for what in what {
+            let _ = writeln!(text, "    - {}", printable(what));
+        }
+    }
 }
 
 /// Those who learn the same, together.
@@ -160,7 +172,7 @@ fn of_encrypted(
     line(
         "squashed",
         &format!(
-            "{} of four bits; what their decryption tells of the key is bounded by a statistical \
+            "{} of five bits; what their decryption tells of the key is bounded by a statistical \
              distance of 2^{}",
             number::plural(encrypted.squashed as u64, "ciphertext", "ciphertexts"),
             encrypted.distance_bits
@@ -171,7 +183,8 @@ fn of_encrypted(
         line(
             "expected",
             &format!(
-                "{} at {}, {} at each key holder",
+                "{} at each site, {} at {}, {} at each key holder",
+                number::seconds(time.enter),
                 number::seconds(time.evaluator),
                 encrypted.evaluator,
                 number::seconds(time.holder)
@@ -193,6 +206,11 @@ fn of_encrypted(
                 bytes(&phase.given),
             ]);
         }
+    }
+    // The analyst's program carries all of it.
+    if let Some(analyst) = engine.bill.parties.last() {
+        let bytes = [analyst.sent, analyst.received].map(number::grouped);
+        rows.push([vec!["carry".to_owned(), analyst.party.clone()], bytes.to_vec()].concat());
     }
     let header = ["phase", "party", "bytes sent", "bytes received"];
     text.push('\n');

@@ -50,7 +50,8 @@ pub(crate) fn price(
         profile: profile.name.clone(),
         latency_ms: profile.latency_ms,
         mbit_per_s: profile.mbit_per_s,
-        seconds: time.evaluator
+        seconds: time.enter
+            + time.evaluator
             + time.holder
             + carried as f64 * 8.0 / (profile.mbit_per_s * 1e6)
             // A question, an answer and a step of every phase.
@@ -112,11 +113,30 @@ fn trust(study: &Study, prepared: &Prepared, key_holders: &[String]) -> Vec<Stri
     trust
 }
 
+/// Processor seconds that every party that evaluates spends on reading, checking and expanding the keys,
+/// at the speed of [`Calibration::REFERENCE`].
+const KEYS: f64 = 16.0;
+/// Processor seconds of encrypting and proving one list of [`PROVED`] digits, at the same speed.
+const PROVE: f64 = 1.4;
+/// Processor seconds of checking one such proof.
+const CHECK: f64 = 0.85;
+/// Digits under one proof.
+const PROVED: usize = tacit_he::PROOF_MESSAGES;
+
 /// How long it takes, from the calibration beside the study, or from a known machine.
 fn time(at: &Path, study: &Study, prepared: &Prepared) -> EncryptedTime {
     let (calibration, source) = calibration(at, study);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let evaluation = calibration.time(&prepared.bill.work, cores).as_secs_f64();
+    // What no calibration has is taken to be as much slower or faster as lookups are.
+    let speed = calibration.looked_up / Calibration::REFERENCE.looked_up / cores as f64;
+    let lists = |fields: &Vec<tacit_he::Field>| -> usize {
+        let digits = fields.iter().map(|field| field.blocks()).sum::<usize>();
+        digits.div_ceil(PROVED)
+    };
+    let lists: Vec<usize> = prepared.program.fields().iter().map(lists).collect();
+    let enter = PROVE * speed * lists.iter().copied().max().unwrap_or(0) as f64;
+    let ready = speed * (KEYS + CHECK * lists.iter().sum::<usize>() as f64);
+    let evaluation = ready + calibration.time(&prepared.bill.work, cores).as_secs_f64();
     let again = prepared.roles.verify == Verify::Reevaluate;
     let mut assumptions = vec![
         source,
@@ -125,7 +145,9 @@ fn time(at: &Path, study: &Study, prepared: &Prepared) -> EncryptedTime {
              that, and {} MB of free memory",
             EvaluationKeys::MEMORY_MB
         ),
-        "one evaluation at a time at each of them, and none before this one".to_owned(),
+        "one evaluation at a time at each of them, and none before this one; reading and expanding the \
+         keys, and checking proofs, are in it"
+            .to_owned(),
     ];
     assumptions.push(if again {
         "key holders evaluate again side by side, each when it has the result; decrypting itself \
@@ -135,7 +157,7 @@ fn time(at: &Path, study: &Study, prepared: &Prepared) -> EncryptedTime {
         "key holders do not evaluate again: decrypting takes milliseconds".to_owned()
     });
     let holder = if again { evaluation } else { 0.0 };
-    EncryptedTime { evaluator: evaluation, holder, cores, assumptions }
+    EncryptedTime { enter, evaluator: evaluation, holder, cores, assumptions }
 }
 
 /// How fast a core is, and where that was measured.
