@@ -1,7 +1,7 @@
 //! How much noise a partial decryption needs, and how much it may have.
 //!
 //! A squashed ciphertext `(a, b)` in Z_q, q = 2^128, satisfies `b - <a, s> = D m + e` with m of five
-//! bits (see [`crate::squash`]), so D = 2^123, and `|e| <= B`. Key holder i of n with share `s_i`
+//! bits (see `he/src/squash.rs`), so D = 2^123, and `|e| <= B`. Key holder i of n with share `s_i`
 //! publishes
 //!
 //! ```text
@@ -12,7 +12,7 @@
 //!
 //! **Correct** as long as `B + n F < D / 2 = 2^122`: always then, not only with high probability. An
 //! eighth of that is left empty, so that garbage, which fills the ring evenly, is noticed (see
-//! [`crate::decrypt`]): it passes with probability `2 (B + n F) / D` a ciphertext, at most 7/8.
+//! `he/src/decrypt.rs`): it passes with probability `2 (B + n F) / D` a ciphertext, at most 7/8.
 //!
 //! **Private.** Let all but holder h pool what they know, with the receiver. Shares of the others are
 //! uniform and independent of s, so whoever knows m can make them up, and with them
