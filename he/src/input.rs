@@ -16,9 +16,13 @@ use sha2::{Digest, Sha256};
 use tacit_mpc::{Circuit, Column, Kind, Op, Shape};
 use tfhe::{
     conformance::ParameterSetConformant,
-    integer::ciphertext::{
-        CompactCiphertextList, DataKind, IntegerProvenCompactCiphertextListConformanceParams,
-        ProvenCompactCiphertextList,
+    core_crypto::prelude::verify_lwe_compact_ciphertext_list,
+    integer::{
+        CompactPublicKey,
+        ciphertext::{
+            CompactCiphertextList, DataKind, IntegerProvenCompactCiphertextListConformanceParams,
+            ProvenCompactCiphertextList,
+        },
     },
     named::Named,
     zk::{ZkComputeLoad, ZkPkeV2SupportedHashConfig},
@@ -217,7 +221,7 @@ pub fn accept(
         return Err(Error::rejected(party, "its columns are not those of the plan"));
     }
     let metadata = session.metadata(&keys.digest, site);
-    if !list.is_empty() && !list.verify(&keys.crs, &keys.key, &metadata).is_valid() {
+    if !proved(keys, &list, &metadata) {
         let what =
             "a proof of encryption does not hold for these keys, study, plan, session and site";
         return Err(Error::rejected(party, what));
@@ -230,6 +234,18 @@ pub fn accept(
         fields: fields.to_vec(),
         list,
         digest,
+    })
+}
+
+/// Whether every proof of an upload holds. They are checked one after the other, each on all cores. The
+/// library checks them side by side, each in a pool of its own; a thread that waits for that pool begins
+/// with the next proof meanwhile, on top of the one that waits, until forty of them overflow its stack.
+fn proved(keys: &EncryptionKeys, list: &ProvenCompactCiphertextList, metadata: &[u8]) -> bool {
+    let (key, _) = CompactPublicKey::clone(&keys.key).into_raw_parts().into_raw_parts();
+    let (lists, _) = list.clone().into_raw_parts();
+    lists.into_raw_parts().iter().all(|(list, proof)| {
+        verify_lwe_compact_ciphertext_list(&list.ct_list, &key, proof, &keys.crs, metadata)
+            .is_valid()
     })
 }
 

@@ -311,6 +311,33 @@ fn bytes_are_those_of_the_bill() {
 
 #[test]
 #[ignore = "slow: real ciphertexts"]
+fn an_upload_of_forty_proofs_fits_the_stack() {
+    // Once more with small stacks for all threads that ask for none, so that it overflows or not whatever
+    // the threads happen to wait for.
+    const SMALL: &str = "RUST_MIN_STACK";
+    if std::env::var_os(SMALL).is_none() {
+        let status = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--ignored", "--exact", "an_upload_of_forty_proofs_fits_the_stack"])
+            .env(SMALL, "786432")
+            .status();
+        assert!(status.unwrap().success());
+        return;
+    }
+    let world = world();
+    let mut b = Builder::new();
+    let x: Num = b.enter(0, 1280);
+    b.reveal(x, 3, "x");
+    let circuit = b.finish();
+    let fields = fields(&circuit, 4, |_, _| 16).unwrap();
+    let session = World::session(circuit.digest());
+    let columns = [Column::Num((0..1280).collect())];
+    let bytes = encrypt(&world.encryption, &session, 0, &fields[0], &columns).unwrap();
+    let accepted = accept(&world.encryption, &session, 0, &fields[0], &bytes).unwrap();
+    assert_eq!(accepted.site(), 0);
+}
+
+#[test]
+#[ignore = "slow: real ciphertexts"]
 fn a_calibration_prices_what_there_is_more_of_higher() {
     let world = world();
     let calibration = Calibration::measure(&world.encryption, &world.evaluation).unwrap();
