@@ -32,7 +32,7 @@ use tfhe_versionable::NotVersioned;
 use crate::{BLOCK_BITS, EncryptionKeys, Error, Result, parameters::ENCRYPT, wire};
 
 /// Digits that one proof covers; a longer upload carries several.
-pub const PROOF_MESSAGES: usize = 256;
+pub(crate) const PROOF_MESSAGES: usize = 256;
 /// Most digits of an upload: 200 thousand bits of data.
 const MAX_DIGITS: usize = 100_000;
 
@@ -71,7 +71,7 @@ pub struct Field {
 
 impl Field {
     /// Digits that are encrypted for all rows.
-    pub fn blocks(self) -> usize {
+    pub(crate) fn blocks(self) -> usize {
         self.shape.rows * self.row_blocks()
     }
 
@@ -253,6 +253,11 @@ fn digits(fields: &[Field]) -> usize {
     fields.iter().fold(0usize, |sum, field| sum.saturating_add(field.blocks()))
 }
 
+/// Proofs that an upload with these fields carries: one for each 256 digits.
+pub fn proofs(fields: &[Field]) -> usize {
+    digits(fields).div_ceil(PROOF_MESSAGES)
+}
+
 fn check_size(fields: &[Field]) -> Result<()> {
     let digits = digits(fields);
     if digits > MAX_DIGITS {
@@ -265,16 +270,14 @@ fn check_size(fields: &[Field]) -> Result<()> {
 /// Most bytes of an upload with these fields: a mask of 2048 words and a proof for each
 /// 256 digits, a word for each of them, and the list of kinds.
 pub fn limit(fields: &[Field]) -> u64 {
-    let digits = digits(fields) as u64;
-    let lists = digits.div_ceil(PROOF_MESSAGES as u64);
+    let (digits, lists) = (digits(fields) as u64, proofs(fields) as u64);
     let rows: u64 = fields.iter().map(|field| field.shape.rows as u64).sum();
     (4 << 10) + lists * ((16 << 10) + (16 << 10)) + digits * 9 + rows * 16
 }
 
 /// Bytes of an upload with these fields, exactly.
 pub(crate) fn bytes(fields: &[Field]) -> u64 {
-    let digits = digits(fields) as u64;
-    let lists = digits.div_ceil(PROOF_MESSAGES as u64);
+    let (digits, lists) = (digits(fields) as u64, proofs(fields) as u64);
     let kind = |field: &Field| match field.shape.kind {
         Kind::Num => 12,
         Kind::Bit | Kind::Field => 4,

@@ -55,7 +55,7 @@ pub use decrypt::{PARTIAL_BYTES, Partial, combine};
 pub use error::{Error, Result};
 pub use evaluate::{evaluate, statement};
 pub use guard::{Decryption, Forgetful, Guard, Memory, Verify, plan_digest};
-pub use input::{Accepted, Field, PROOF_MESSAGES, Session, accept, encrypt, fields, limit};
+pub use input::{Accepted, Field, Session, accept, encrypt, fields, limit, proofs};
 pub use keys::{EncryptionKeys, EvaluationKeys, KeyShare, PublicKeys};
 pub use parameters::{BLOCK_BITS, PARAMETERS, arithmetic, fix_transform};
 pub use program::Program;

@@ -24,14 +24,7 @@ pub(super) fn write(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".new");
     let beside = path.with_file_name(name);
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        options.mode(0o600);
-    }
-    let mut file = options.open(&beside)?;
+    let mut file = private().truncate(true).open(&beside)?;
     let written = parts.iter().try_for_each(|part| file.write_all(part));
     if let Err(error) = written.and_then(|()| file.sync_all()) {
         let _ = fs::remove_file(&beside);
@@ -39,6 +32,18 @@ pub(super) fn write(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
     }
     fs::rename(&beside, path)?;
     path.parent().map_or(Ok(()), sync)
+}
+
+/// Opens for writing; a new file is its owner's alone.
+pub(super) fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.mode(0o600);
+    }
+    options
 }
 
 /// Reads a file of at most `cap` bytes.

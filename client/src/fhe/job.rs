@@ -229,9 +229,7 @@ impl Job {
     /// [`Error::Usage`] if another one does.
     pub fn claim(&self) -> Result<fs::File> {
         let failed = |error: io::Error| self.failed("locked", &error);
-        let mut options = fs::OpenOptions::new();
-        let lock = options.create(true).truncate(false).write(true).open(self.folder.join(LOCK));
-        let lock = lock.map_err(failed)?;
+        let lock = files::private().truncate(false).open(self.folder.join(LOCK)).map_err(failed)?;
         match lock.try_lock() {
             Ok(()) => Ok(lock),
             Err(fs::TryLockError::WouldBlock) => Err(Error::Usage(format!(

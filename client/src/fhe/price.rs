@@ -114,14 +114,12 @@ fn trust(study: &Study, prepared: &Prepared, key_holders: &[String]) -> Vec<Stri
 }
 
 /// Processor seconds that every party that evaluates spends on reading, checking and expanding the keys,
-/// at the speed of [`Calibration::REFERENCE`].
+/// at the speed of [`Calibration::REFERENCE`]: what a question of one cell took beyond its cell and proofs.
 const KEYS: f64 = 16.0;
-/// Processor seconds of encrypting and proving one list of [`PROVED`] digits, at the same speed.
+/// Processor seconds of encrypting what is under one proof, and proving it, at the same speed.
 const PROVE: f64 = 1.4;
 /// Processor seconds of checking one such proof.
 const CHECK: f64 = 0.85;
-/// Digits under one proof.
-const PROVED: usize = tacit_he::PROOF_MESSAGES;
 
 /// How long it takes, from the calibration beside the study, or from a known machine.
 fn time(at: &Path, study: &Study, prepared: &Prepared) -> EncryptedTime {
@@ -129,13 +127,10 @@ fn time(at: &Path, study: &Study, prepared: &Prepared) -> EncryptedTime {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     // What no calibration has is taken to be as much slower or faster as lookups are.
     let speed = calibration.looked_up / Calibration::REFERENCE.looked_up / cores as f64;
-    let lists = |fields: &Vec<tacit_he::Field>| -> usize {
-        let digits = fields.iter().map(|field| field.blocks()).sum::<usize>();
-        digits.div_ceil(PROVED)
-    };
-    let lists: Vec<usize> = prepared.program.fields().iter().map(lists).collect();
-    let enter = PROVE * speed * lists.iter().copied().max().unwrap_or(0) as f64;
-    let ready = speed * (KEYS + CHECK * lists.iter().sum::<usize>() as f64);
+    let fields = prepared.program.fields();
+    let proofs: Vec<usize> = fields.iter().map(|fields| tacit_he::proofs(fields)).collect();
+    let enter = PROVE * speed * proofs.iter().copied().max().unwrap_or(0) as f64;
+    let ready = speed * (KEYS + CHECK * proofs.iter().sum::<usize>() as f64);
     let evaluation = ready + calibration.time(&prepared.bill.work, cores).as_secs_f64();
     let again = prepared.roles.verify == Verify::Reevaluate;
     let mut assumptions = vec![

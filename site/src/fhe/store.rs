@@ -248,14 +248,15 @@ impl Store {
             for entry in jobs.iter().map_err(broken)? {
                 let (id, bytes) = entry.map_err(broken)?;
                 let other: Question = read(bytes.value())?;
-                if (&other.analyst, other.study) != (&question.analyst, question.study) {
+                let same = (&other.analyst, other.study) == (&question.analyst, question.study);
+                if !same || other.ended.is_some() {
                     continue;
                 }
-                let mut done = other.ended.is_some() || !other.makes.is_empty();
-                for slot in other.makes.iter().filter(|_| other.ended.is_none()) {
-                    done &= notes.get(&*slot.key(id.value())).map_err(broken)?.is_some();
+                let mut left = other.makes.is_empty();
+                for slot in &other.makes {
+                    left |= notes.get(&*slot.key(id.value())).map_err(broken)?.is_none();
                 }
-                open += usize::from(!done);
+                open += usize::from(left);
             }
             if open >= caps.open {
                 return Err(Trouble::Open(caps.open));
