@@ -121,6 +121,7 @@ fn a_study_is_made_signed_served_asked_and_audited_step_by_step() {
     assert_eq!(answer, "n\n900\n");
     let dry = ok([&ask("SELECT COUNT(*) AS n FROM visits")[..], &["--dry-run".into()]].concat());
     assert_eq!(dry.matches("ready").count(), 3, "{dry}");
+    assert!(dry.lines().any(|line| line.contains("ana") && line.contains("asks")), "{dry}");
     // A site's own list, and its number of queries a day.
     let said = fails(3, "policy", ask("SELECT SUM(balance) AS b FROM visits"));
     assert!(said.contains("balance"), "{said}");
@@ -200,6 +201,11 @@ fn explain_needs_no_site_and_tells_everything() {
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["engines"].as_array().unwrap().len(), 2);
     fails(2, "usage", ["explain", "--study", path(&study), "--link", "fast", sql]);
+    let one = ["explain", "--study", path(&study), "--engine", "additive", sql];
+    let one = ok(one);
+    assert!(one.contains("Cost on additive") && !one.contains("Cost on rep3"), "{one}");
+    let none = fails(2, "usage", ["explain", "--study", path(&study), "--engine", "fhe", sql]);
+    assert!(none.contains("does not allow it") && none.contains("rep3, additive"), "{none}");
     let small = ok(["explain", "--study", path(&study), "SELECT COUNT(*) AS n FROM visits"]);
     for one in ["1 opening: for the one cell and each of 1 number,", "study: 1 cell, 1 input."] {
         assert!(small.contains(one), "{one} in\n{small}");

@@ -82,6 +82,11 @@ fn resumed(sandbox: &Sandbox) -> String {
     let session = job.file_name().unwrap().to_str().unwrap().to_owned();
     let listed = answer(sandbox, &mut open(sandbox, &["--jobs"]));
     assert!(listed.contains(&session[..8]), "{listed}");
+    let listed = answer(sandbox, &mut open(sandbox, &["--jobs", "--format", "json"]));
+    let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
+    assert_eq!(listed[0]["session"], session.as_str(), "{listed}");
+    let output = open(sandbox, &["--jobs", "--format", "md"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", both(&output));
     let arguments = ["--resume", &session[..6], "--format", "csv", "--status"];
     answer(sandbox, &mut open(sandbox, &arguments))
 }

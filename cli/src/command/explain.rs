@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use tacit_client::{Client, Profile};
+use tacit_client::{Backend, Client, Explanation, Profile};
 
 use crate::{
     args::StudyArgument,
@@ -34,7 +34,7 @@ pub struct Arguments {
     /// Text for people, JSON, or the circuit as a Graphviz graph
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
-    /// The circuit as it runs on this engine (with --format dot)
+    /// On this engine alone; with --format dot, the circuit as it runs there
     #[arg(long, value_name = "NAME")]
     engine: Option<String>,
     /// A network to estimate seconds for: lan, wan, or ONE-WAY-MS,MBIT such as 35,50 or 35/50
@@ -64,13 +64,16 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<()> {
         ));
     }
     let refused = |error| Failure::of_question(error, &sql);
+    let engine = arguments.engine.as_deref();
+    let engine = engine.map(|name| super::query::engine("--engine", name)).transpose()?;
     if arguments.format == Format::Dot {
-        let engine = arguments.engine.as_deref();
-        let engine = engine.map(|name| super::query::engine("--engine", name)).transpose()?;
         let circuit = client.circuit(&sql, engine).map_err(refused)?;
         return context.print(&circuit.dot());
     }
-    let explanation = client.explain(&sql, &links).map_err(refused)?;
+    let mut explanation = client.explain(&sql, &links).map_err(refused)?;
+    if let Some(engine) = engine {
+        only(engine, &mut explanation)?;
+    }
     match arguments.format {
         Format::Json => context.write(|out| {
             serde_json::to_writer_pretty(&mut *out, &explanation)?;
@@ -78,6 +81,22 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<()> {
         }),
         _ => context.print(&render::explain::text(&explanation, &context.terminal)),
     }
+}
+
+/// Leaves what concerns one engine.
+fn only(engine: Backend, explanation: &mut Explanation) -> Result<()> {
+    let priced = explanation.engines.iter().map(|one| one.engine);
+    let allowed: Vec<Backend> =
+        priced.chain(explanation.unpriced.iter().map(|one| one.engine)).collect();
+    if !allowed.contains(&engine) {
+        let names: Vec<String> = allowed.iter().map(ToString::to_string).collect();
+        let message = format!("--engine {engine}: the study does not allow it");
+        let help = format!("the study allows: {}", names.join(", "));
+        return Err(Failure::new(Exit::Usage, "usage", message).help(help));
+    }
+    explanation.engines.retain(|one| one.engine == engine);
+    explanation.unpriced.retain(|one| one.engine == engine);
+    Ok(())
 }
 
 /// `lan`, `wan`, `35,50`, `35/50` or `35ms,50mbit`.

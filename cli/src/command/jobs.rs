@@ -2,9 +2,12 @@
 
 use tacit_client::{Backend, Client};
 
+#[cfg(feature = "fhe")]
+use crate::error::Exit;
 use crate::{
     context::Context,
     error::{Failure, Result},
+    render::Format,
 };
 
 /// Letters of a session that people are shown; fewer will do where they are enough.
@@ -15,17 +18,28 @@ pub fn short(session: &str) -> &str {
     session.get(..SHORT).unwrap_or(session)
 }
 
-/// Lists the open questions.
+/// Lists the open questions, for people or as JSON.
 ///
 /// # Errors
-/// If one cannot be read.
+/// If one cannot be read; that there is no such list in this format.
 #[cfg(feature = "fhe")]
-pub fn list(client: &Client, context: &Context) -> Result<()> {
+pub fn list(client: &Client, format: Format, context: &Context) -> Result<()> {
     let jobs = client.open_jobs()?;
+    match format {
+        Format::Table => context.print(&text(&jobs))?,
+        Format::Json => context.write(|out| {
+            serde_json::to_writer_pretty(&mut *out, &jobs)?;
+            writeln!(out)
+        })?,
+        Format::Csv | Format::Ndjson | Format::Md => {
+            let message = "--jobs is written as table or as json";
+            return Err(Failure::new(Exit::Usage, "usage", message));
+        }
+    }
     if jobs.is_empty() {
         context.note("no question on fhe is open");
     }
-    context.print(&text(&jobs))
+    Ok(())
 }
 
 /// Ends an open question at all parties.
@@ -82,7 +96,7 @@ fn text(jobs: &[tacit_client::OpenJob]) -> String {
 /// # Errors
 /// Always: how to build it.
 #[cfg(not(feature = "fhe"))]
-pub fn list(_: &Client, _: &Context) -> Result<()> {
+pub fn list(_: &Client, _: Format, _: &Context) -> Result<()> {
     lacking()
 }
 

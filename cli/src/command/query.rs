@@ -72,14 +72,21 @@ pub struct Arguments {
     /// On fhe: go on with a question that is open, by the first letters of its session
     #[arg(long, value_name = "SESSION", conflicts_with_all = ["sql", "file", "engine", "dry_run"])]
     resume: Option<String>,
-    /// On fhe: list the questions that are open
-    #[arg(long, conflicts_with_all = ["sql", "file", "engine", "dry_run", "resume"])]
+    /// On fhe: list the questions that are open (with --format json for programs)
+    #[arg(
+        long,
+        conflicts_with_all = [
+            "sql", "file", "engine", "dry_run", "resume", "status", "bars", "output",
+        ]
+    )]
     jobs: bool,
     /// On fhe: end a question that is open, at all parties
     #[arg(
         long,
         value_name = "SESSION",
-        conflicts_with_all = ["sql", "file", "engine", "dry_run", "resume", "jobs"]
+        conflicts_with_all = [
+            "sql", "file", "engine", "dry_run", "resume", "jobs", "status", "bars", "output",
+        ]
     )]
     give_up: Option<String>,
 }
@@ -130,7 +137,7 @@ fn run_open(arguments: &Arguments, context: &Context) -> Result<()> {
     }
     let client = asking(arguments)?;
     if arguments.jobs {
-        return jobs::list(&client, context);
+        return jobs::list(&client, arguments.format, context);
     }
     if let Some(session) = &arguments.give_up {
         return jobs::give_up(&client, session, context);

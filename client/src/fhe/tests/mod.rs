@@ -351,6 +351,22 @@ fn a_refusal_ends_the_question_everywhere_and_a_busy_party_is_waited_for() {
 }
 
 #[test]
+fn who_names_another_one_as_the_culprit_is_named_with_its_word() {
+    let world = World::serving(&["north", "south"], Verify::Reevaluate);
+    world.tricks("south", &[Trick::Blames("north")]);
+    let error = ask(&world.client()).unwrap_err();
+    assert_eq!(error.party(), Some("north"));
+    assert!(error.to_string().contains("it cheats (south says so)"), "{error}");
+    // Itself, or one that the question does not know: the word is its own.
+    for name in ["south", "nobody"] {
+        world.tricks("south", &[Trick::Blames(name)]);
+        let error = ask(&world.client()).unwrap_err();
+        assert_eq!(error.party(), Some("south"));
+        assert!(!error.to_string().contains("says so"), "{error}");
+    }
+}
+
+#[test]
 fn a_question_that_is_given_up_ends_at_all_parties_that_knew_it() {
     let mut world = World::serving(&["north", "south"], Verify::Reevaluate);
     world.tricks("south", &[Trick::Leaves(Kind::Upload)]);

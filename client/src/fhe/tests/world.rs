@@ -58,6 +58,8 @@ pub enum Trick {
     Garbage,
     /// It refuses the question.
     Refuses(Code),
+    /// It refuses the question and says that this one is at fault.
+    Blames(&'static str),
     /// It leaves once it has made that.
     Leaves(Kind),
 }
@@ -305,11 +307,12 @@ impl Fake {
         let Some(Request::Ask(ask)) = self.hear(conversation) else { return };
         lock(&self.kept).conversations += 1;
         let refusal = lock(&self.tricks).iter().find_map(|trick| match trick {
-            Trick::Refuses(code) => Some(*code),
+            Trick::Refuses(code) => Some(Failure::new(*code, "it is not wanted")),
+            Trick::Blames(other) => Some(Failure::new(Code::Abort, "it cheats").by(*other)),
             _ => None,
         });
-        if let Some(code) = refusal {
-            tell(&Reply::Refused(Failure::new(code, "it is not wanted")));
+        if let Some(refusal) = refusal {
+            tell(&Reply::Refused(refusal));
             // What was said arrives before this ends.
             std::thread::sleep(Duration::from_millis(200));
             return;
