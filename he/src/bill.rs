@@ -35,7 +35,13 @@ pub struct Bill {
     pub distance_bits: i64,
     /// Blocks that are worked on.
     pub work: Blocks,
+    /// Bytes of ciphertexts that an evaluation has in memory at once, at most: what was entered, values
+    /// that are still needed, and what was squashed. Keys are apart.
+    pub memory: u64,
 }
+
+/// Bytes of a block of two bits while it is computed on: a mask of 2048 words and a body.
+const BLOCK_BYTES: u64 = 8 * 2049;
 
 /// Blocks of two bits by what is done to them: the unit of time on one core.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -71,7 +77,47 @@ pub fn bill(program: &Program, holders: usize) -> Result<Bill> {
         released,
         distance_bits: flooding.distance_bits(),
         work: work(program),
+        memory: memory(program),
     })
+}
+
+/// Bytes of ciphertexts that are there at once, at most.
+fn memory(program: &Program) -> u64 {
+    // An upload is there twice while it is expanded.
+    let entered = program.fields().iter();
+    let entered = entered.map(|fields| fields.iter().map(|field| field.blocks()).sum::<usize>());
+    let (all, largest) = entered.fold((0, 0), |(all, most), own| (all + own, most.max(own)));
+    let layers = evaluate::layers(&program.tasks);
+    // Values are dropped after the last layer that needs them; what is opened is kept.
+    let mut last = vec![layers.len(); program.tasks.len()];
+    for (at, layer) in layers.iter().enumerate() {
+        for &task in layer {
+            program.tasks[task].needs.iter().for_each(|&need| last[need] = at);
+        }
+    }
+    let mut dropped = vec![0; layers.len() + 1];
+    let (mut live, mut most) = (0, 0);
+    for (at, layer) in layers.iter().enumerate() {
+        for &task in layer {
+            let blocks = made(program, &program.tasks[task].work);
+            live += blocks;
+            dropped[last[task]] += blocks;
+        }
+        most = most.max(live);
+        live -= dropped[at];
+    }
+    (all + largest + most) as u64 * BLOCK_BYTES + squash::bytes(program.released())
+}
+
+/// Blocks that a task makes.
+fn made(program: &Program, work: &Work) -> usize {
+    match *work {
+        Work::Atom(atom) => program.atoms[atom as usize].blocks(),
+        Work::Digits(form) => program.form_blocks(&program.forms[form as usize]),
+        Work::Value { blocks, .. } => blocks,
+        Work::Item(item) => program.outputs.items[item].digits().max(1),
+        Work::Gate(_) | Work::Against { .. } | Work::Between { .. } | Work::High { .. } => 1,
+    }
 }
 
 fn work(program: &Program) -> Blocks {
@@ -224,6 +270,27 @@ fn seconds<T>(mut run: impl FnMut() -> T) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tacit_mpc::{Builder, Num};
+
+    #[test]
+    fn memory_counts_what_is_entered_even_if_it_is_never_opened() {
+        let memory = |unopened: usize| {
+            let mut b = Builder::new();
+            let (x, y): (Num, Num) = (b.enter(0, 10), b.enter(1, 10));
+            let _: Num = b.enter(1, unopened);
+            let sum = b.add(x, y);
+            b.reveal(sum, 2, "sum");
+            let circuit = b.finish();
+            let fields = crate::fields(&circuit, 3, |_, _| 8).unwrap();
+            bill(&Program::new(&circuit, &fields).unwrap(), 2).unwrap().memory
+        };
+        // 10 and 20 rows of 4 blocks, the larger party's twice; 10 sums of 5 blocks while both summands
+        // of 4 are there; 20 squashed ciphertexts.
+        let (entered, live) = (10 * 4 + 2 * 20 * 4, 10 * (4 + 4 + 5));
+        let due = (entered + live) * BLOCK_BYTES + squash::bytes(20);
+        assert_eq!(memory(10), due);
+        assert_eq!(memory(1010), due + 2 * 1000 * 4 * BLOCK_BYTES);
+    }
 
     #[test]
     fn a_calibration_from_a_file_gives_a_time_whatever_its_numbers_are() {

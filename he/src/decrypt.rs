@@ -11,8 +11,10 @@
 //! beside the others, would look at one. A holder that adds a multiple of D on purpose passes:
 //! against that only proofs would help.
 
+use hkdf::HkdfExtract;
 use rayon::prelude::*;
-use zeroize::Zeroizing;
+use sha2::Sha256;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::{
     Error, KeyShare, Result, Summary,
@@ -38,13 +40,14 @@ pub struct Partial {
 /// [`Error::Input`] if there are too many; [`Error::Randomness`].
 ///
 /// # Security
-/// The noise is fresh from the system for every ciphertext. Decrypting the same ciphertext many times
-/// would average it away, which is why only [`crate::Guard`] calls this.
+/// The noise is fresh for every ciphertext. Decrypting the same ciphertext many times would average it
+/// away, which is why only [`crate::Guard`] calls this.
 pub(crate) fn partial(share: &KeyShare, squashed: &Squashed) -> Result<Partial> {
     let flooding = Flooding::new(share.scope().holders, squashed.len())?;
-    let mut random = Zeroizing::new(vec![0; squashed.len() * 32]);
-    getrandom::fill(&mut random).map_err(|_| Error::Randomness)?;
-    let noise = random.as_chunks::<32>().0;
+    let mut random = Zeroizing::new([0; 32]);
+    getrandom::fill(&mut random[..]).map_err(|_| Error::Randomness)?;
+    let noise = noise(share, squashed, &random);
+    let noise = noise.as_chunks::<32>().0;
     let words = squashed.blocks.par_iter().zip(noise).map(|(block, noise)| {
         let product = block
             .iter()
@@ -53,6 +56,29 @@ pub(crate) fn partial(share: &KeyShare, squashed: &Squashed) -> Result<Partial> 
         product.wrapping_add(flooding.sample(noise_words(noise)))
     });
     Ok(Partial { holder: share.holder(), digest: squashed.digest(), words: words.collect() })
+}
+
+/// 32 bytes for the noise of every ciphertext: HKDF-SHA-256 (RFC 5869) of the share, salted with random
+/// bytes of the system, told apart by the ciphertexts and by the place of each.
+///
+/// A machine that is put back to a snapshot may draw the same bytes again. Noise of them alone would then
+/// be the same for other ciphertexts, and the difference of two parts an equation for the share; this is
+/// other noise for other ciphertexts all the same, and the same for the same.
+fn noise(share: &KeyShare, squashed: &Squashed, random: &[u8; 32]) -> Zeroizing<Vec<u8>> {
+    let mut extract = HkdfExtract::<Sha256>::new(Some(random));
+    for word in share.words() {
+        extract.input_ikm(&Zeroizing::new(word.to_le_bytes())[..]);
+    }
+    let (mut key, expand) = extract.finalize();
+    key.zeroize();
+    let digest = squashed.digest();
+    let mut noise = Zeroizing::new(vec![0; squashed.len() * 32]);
+    for (at, noise) in noise.as_chunks_mut::<32>().0.iter_mut().enumerate() {
+        let info: [&[u8]; 3] = [b"tacit flooding noise v1", &digest, &(at as u64).to_le_bytes()];
+        // 32 bytes are never too many.
+        let _ = expand.expand_multi_info(&info, noise);
+    }
+    noise
 }
 
 fn noise_words(bytes: &[u8; 32]) -> [u128; 2] {
@@ -226,6 +252,64 @@ mod tests {
         assert!(text.contains("key holder 0") && text.contains("other ciphertexts"), "{text}");
         let text = Partial::from_bytes(&parts[0][..47], 0, &summary).err().unwrap().to_string();
         assert!(text.contains("47 bytes for 1 ciphertexts"), "{text}");
+    }
+
+    /// A holder's share and ciphertexts of no meaning.
+    fn random(seed: u64, count: usize) -> (KeyShare, Squashed) {
+        let mut random = crate::testing::Random(seed);
+        let mut words = |count: usize| -> Vec<u128> {
+            let mut word = || u128::from(random.word()) << 64 | u128::from(random.word());
+            (0..count).map(|_| word()).collect()
+        };
+        let scope = Scope::new([1; 32], 3).unwrap();
+        let share = Zeroizing::new(words(KeyShare::WORDS));
+        let share = KeyShare::new(scope, [2; 32], 1, share).unwrap();
+        (share, Squashed::new((0..count).map(|_| words(WORDS)).collect(), None))
+    }
+
+    /// What a part adds to `<a, s>`.
+    fn flooded(share: &KeyShare, squashed: &Squashed) -> Vec<i128> {
+        let part = partial(share, squashed).unwrap();
+        let noise = |(block, word): (&Vec<u128>, &u128)| {
+            let product = block.iter().zip(share.words());
+            product.fold(*word, |left, (a, s)| left.wrapping_sub(a.wrapping_mul(*s))) as i128
+        };
+        squashed.blocks.iter().zip(&part.words).map(noise).collect()
+    }
+
+    #[test]
+    fn a_part_hides_each_product_behind_noise_of_its_own_that_fills_its_range() {
+        let (share, squashed) = random(5, 1600);
+        let bound = Flooding::new(3, 1600).unwrap().bound() as i128;
+        let (first, second) = (flooded(&share, &squashed), flooded(&share, &squashed));
+        assert!(first.iter().chain(&second).all(|noise| (-bound..bound).contains(noise)));
+        // Never the same, neither of two ciphertexts nor of two times.
+        let all: std::collections::HashSet<&i128> = first.iter().chain(&second).collect();
+        assert_eq!(all.len(), 3200);
+        let mut counts = [0u32; 16];
+        for noise in first.iter().chain(&second) {
+            counts[((noise + bound) / (bound / 8)) as usize] += 1;
+        }
+        let square: f64 = counts.iter().map(|&n| (f64::from(n) - 200.0).powi(2) / 200.0).sum();
+        // Chi-square with 15 degrees of freedom: beyond 50 with probability 1e-5.
+        assert!(square < 50.0, "{square}: {counts:?}");
+    }
+
+    #[test]
+    fn random_bytes_that_come_again_give_other_ciphertexts_and_shares_other_noise() {
+        let ((share, one), (other, two)) = (random(5, 3), random(6, 3));
+        let drawn = [7; 32];
+        let due = noise(&share, &one, &drawn);
+        assert_eq!(due, noise(&share, &one, &drawn), "the same for the same");
+        let others = [
+            noise(&share, &two, &drawn),
+            noise(&other, &one, &drawn),
+            noise(&share, &one, &[8; 32]),
+        ];
+        for found in others {
+            let pairs = due.as_chunks::<32>().0.iter().zip(found.as_chunks::<32>().0);
+            assert!(pairs.clone().count() == 3 && pairs.into_iter().all(|(a, b)| a != b));
+        }
     }
 
     /// Chi-square of the top four bits against the uniform distribution.

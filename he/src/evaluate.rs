@@ -154,7 +154,7 @@ fn read(place: &Mutex<Option<Arc<Cipher>>>) -> Result<Arc<Cipher>> {
 }
 
 /// Tasks by the length of the longest chain before them.
-fn layers(tasks: &[Task]) -> Vec<Vec<usize>> {
+pub(crate) fn layers(tasks: &[Task]) -> Vec<Vec<usize>> {
     let mut depth = vec![0; tasks.len()];
     let mut layers: Vec<Vec<usize>> = Vec::new();
     for (at, task) in tasks.iter().enumerate() {
@@ -260,24 +260,38 @@ pub(crate) fn expand(upload: &Accepted, threads: usize) -> Result<Entered> {
     Ok(Entered { rows })
 }
 
-/// What an evaluation is of: keys, circuit, uploads and arithmetic. Two evaluations of the same have equal
-/// results.
+/// What an evaluation is of: keys, circuit, uploads, arithmetic and encoding. Two evaluations of the same
+/// have equal results.
 pub fn statement(keys: [u8; 32], program: &Program, uploads: &[Accepted]) -> [u8; 32] {
+    let session = uploads.first().map(|upload| upload.session);
+    let uploads: Vec<_> = uploads.iter().map(|upload| (upload.site(), upload.digest())).collect();
+    statement_of(keys, program, session.as_ref(), &uploads)
+}
+
+/// [`statement`] of uploads that were accepted before, each by its site and the SHA-256 of its bytes: what
+/// an evaluation that was kept has to state if it is of these.
+pub fn statement_of(
+    keys: [u8; 32],
+    program: &Program,
+    session: Option<&Session>,
+    uploads: &[(usize, [u8; 32])],
+) -> [u8; 32] {
     let mut hash = Sha256::new();
-    hash.update(b"tacit homomorphic evaluation v1");
+    hash.update(b"tacit homomorphic evaluation v2");
     hash.update(keys);
     hash.update(program.circuit());
+    // With the encoding of what is squashed.
     hash.update(crate::arithmetic());
-    if let Some(Session { study, plan, session }) = uploads.first().map(|upload| upload.session) {
+    if let Some(Session { study, plan, session }) = session {
         for part in [study, plan, session] {
             hash.update(part);
         }
     }
-    let mut sites: Vec<&Accepted> = uploads.iter().collect();
-    sites.sort_by_key(|upload| upload.site());
-    for upload in sites {
-        hash.update((upload.site() as u64).to_le_bytes());
-        hash.update(upload.digest());
+    let mut uploads = uploads.to_vec();
+    uploads.sort_unstable();
+    for (site, digest) in uploads {
+        hash.update((site as u64).to_le_bytes());
+        hash.update(digest);
     }
     hash.finalize().into()
 }

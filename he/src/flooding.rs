@@ -24,6 +24,9 @@
 //! F = 2^39 K B        so  K B / 2F = 2^-40
 //! ```
 //!
+//! Noise that is random and hidden counts with its mean: with the estimate below, `|e|` is 2^64.7 on
+//! average, and the distance of a plan 2^-44.
+//!
 //! The method is that of Noah's Ark (Dahl et al., ePrint 2023/815), with an additive sharing among all
 //! in place of a threshold sharing.
 //!
@@ -38,7 +41,8 @@
 //!
 //! Together a standard deviation of 2^65, and a sum of so many independent summands is normal as far as
 //! that matters: beyond B = 2^69, 16 standard deviations, lies `2 Q(16) < 2 e^-128 / (16 sqrt(2 pi))`,
-//! below 2^-180, and below 2^-166 for the 2^14 ciphertexts that a plan can have. The makers of the library
+//! below 2^-180, and below 2^-166 for the 2^14 ciphertexts that a plan can have. That also holds beyond
+//! 255/256 B, so that the bound stays below 2^-40 with all that is added to it here. The makers of the library
 //! reckon with 2^70 in their own threshold decryption (`LOG_B_SWITCH_SQUASH` in zama-ai/kms). A test
 //! looks at the noise of real ciphertexts.
 //!

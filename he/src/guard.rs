@@ -258,9 +258,13 @@ mod tests {
             guard.decrypt(&share, &Decryption { claimed: input.digest(), ..asked(&result) }),
         );
         assert!(text.contains("not the plan's result"), "{text}");
-        // What was received cannot stand for what was evaluated here.
-        let text = reason(guard.decrypt(&share, &asked(&input)));
-        assert!(text.contains("not evaluated again"), "{text}");
+        // What was received cannot stand for what was evaluated here, nor can what was evaluated here of
+        // something else.
+        let other = Squashed::new(vec![vec![9; WORDS]], Some([6; 32]));
+        for input in [&input, &other] {
+            let text = reason(guard.decrypt(&share, &asked(input)));
+            assert!(text.contains("not evaluated again"), "{text}");
+        }
         assert!(memory.kept().parts.is_empty(), "what was refused has spent nothing");
         let part = guard.decrypt(&share, &asked(&result)).unwrap();
         assert_eq!(part[..32], result.digest());

@@ -53,7 +53,7 @@ mod wire;
 pub use bill::{Bill, Blocks, Calibration, bill};
 pub use decrypt::{PARTIAL_BYTES, Partial, combine};
 pub use error::{Error, Result};
-pub use evaluate::{evaluate, statement};
+pub use evaluate::{evaluate, statement, statement_of};
 pub use guard::{Decryption, Forgetful, Guard, Memory, Verify, plan_digest};
 pub use input::{Accepted, Field, Session, accept, encrypt, fields, limit, proofs};
 pub use keys::{EncryptionKeys, EvaluationKeys, KeyShare, PublicKeys};

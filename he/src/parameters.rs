@@ -60,6 +60,10 @@ pub const BLOCK_BITS: u32 = 2;
 pub const PARAMETERS: &str =
     "tfhe-1.8 2_2 ks_pbs tuniform 2^-128, pke zkv2 digits 2, squash k=2 N=2048 l=3";
 
+/// Name of how what is opened lies in squashed ciphertexts (see `squash.rs` and `program/layout.rs`): two
+/// builds with different ones would read each other's results wrongly.
+const ENCODING: &str = "5 bits, D = 2^123, digits 2 and a bit, layout 1";
+
 /// The configuration that keys are generated from and checked against.
 pub(crate) fn config() -> Config {
     ConfigBuilder::with_custom_parameters(COMPUTE).enable_noise_squashing(SQUASH).build()
@@ -79,14 +83,16 @@ pub fn fix_transform() {
     });
 }
 
-/// A digest of what this machine's transforms make of fixed input: parties whose digests differ round
-/// differently (another vector unit, another compiler), and would not agree on ciphertexts.
+/// A digest of what this machine's transforms make of fixed input, and of the encoding of what is opened:
+/// parties whose digests differ round differently (another vector unit, another compiler) or are other
+/// builds, and would not agree on ciphertexts.
 ///
 /// It takes about a millisecond, and shows no secret.
 pub fn arithmetic() -> [u8; 32] {
     fix_transform();
     let mut hash = Sha256::new();
     hash.update(PARAMETERS);
+    hash.update(ENCODING);
     let size = COMPUTE.polynomial_size;
     fourier_64(size, &mut hash);
     fourier_128(size, &mut hash);

@@ -15,7 +15,7 @@
 //! looked up into its place so that it is not multiplied: in variances of a lookup (see [`crate::digits`]),
 //! `1 + 16 + 1 = 18` of the 25 that the parameters are made for.
 
-use std::{fmt, sync::Mutex};
+use std::{collections::HashSet, fmt, sync::Mutex};
 
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
@@ -192,7 +192,11 @@ pub(crate) fn squash(
     let groups: Vec<(usize, Group)> = layout.groups().enumerate().collect();
     let done: Vec<Mutex<Option<Vec<u128>>>> = groups.iter().map(|_| Mutex::default()).collect();
     side_by_side(threads, &groups, count, |(at, group)| {
-        let words = squasher.squash(&squasher.block(*group, digits, bits));
+        let block = squasher.block(*group, digits, bits);
+        if block.is_trivial() {
+            return Err(unopened());
+        }
+        let words = squasher.squash(&block);
         if let Ok(mut place) = done[*at].lock() {
             *place = Some(words);
         }
@@ -200,10 +204,21 @@ pub(crate) fn squash(
     })?;
     let blocks = done.into_iter().map(|place| place.into_inner().ok().flatten());
     let blocks: Option<Vec<Vec<u128>>> = blocks.collect();
-    blocks
+    let blocks = blocks
         .filter(|blocks| blocks.iter().all(|block| block.len() == WORDS))
-        .map(|blocks| Squashed::new(blocks, Some(statement)))
-        .ok_or_else(|| Error::Setup("squashing gave a ciphertext of another size".into()))
+        .ok_or_else(|| Error::Setup("squashing gave a ciphertext of another size".into()))?;
+    if blocks.iter().collect::<HashSet<_>>().len() < blocks.len() {
+        return Err(unopened());
+    }
+    Ok(Squashed::new(blocks, Some(statement)))
+}
+
+/// No holder decrypts a ciphertext twice (see [`crate::Guard`]), and one that depends on nothing that was
+/// entered is the same in every plan.
+fn unopened() -> Error {
+    let what = "a part of what is opened is public, or the same as another part of it, so that \
+                no key holder would decrypt it; open each number once, without factors of 16 and more";
+    Error::Input(what.into())
 }
 
 /// Bytes of so many squashed ciphertexts.

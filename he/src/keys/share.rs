@@ -66,6 +66,15 @@ mod tests {
     use crate::parameters::SQUASH;
 
     #[test]
+    fn a_share_is_wiped_when_it_is_dropped() {
+        fn wiped(_: &impl zeroize::ZeroizeOnDrop) {}
+        let scope = Scope::new([0; 32], 2).unwrap();
+        let words = Zeroizing::new(vec![7; KeyShare::WORDS]);
+        let share = KeyShare::new(scope, [0; 32], 0, words).unwrap();
+        wiped(&share.words);
+    }
+
+    #[test]
     fn a_share_is_as_long_as_the_key() {
         assert_eq!(KeyShare::WORDS, SQUASH.glwe_dimension().0 * SQUASH.polynomial_size().0);
     }

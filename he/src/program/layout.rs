@@ -111,8 +111,7 @@ impl Layout {
         (digits, bits)
     }
 
-    /// What the ciphertexts hold, for tests: what [`Layout::read`] reads.
-    #[cfg(test)]
+    /// What the ciphertexts hold, for tests: what [`Layout::read`] reads, and zeros.
     pub(crate) fn write(&self, digits: &[u8], bits: &[u8]) -> Vec<u8> {
         let value = |group: Group| {
             let digit = |digit: Option<Digit>| match digit {

@@ -126,8 +126,14 @@ fn whole_numbers(
             }
         }
     }
+    // A bit that is of two numbers, as one's plane and in the other's mask, is opened with the larger one.
+    let mut groups: Vec<_> = groups.into_iter().collect();
+    groups.sort_by_key(|(_, planes)| std::cmp::Reverse(planes.len()));
     let mut found = BTreeMap::new();
     for ((mask, of), planes) in groups {
+        if planes.values().all(|bit| found.contains_key(bit)) {
+            continue;
+        }
         let form = program.forms[of as usize].clone();
         // All planes below some index are the number modulo a power of two.
         let width = planes.len() as u32;
@@ -198,6 +204,20 @@ impl Outputs {
         let digits = self.items.iter().map(Item::digits).sum();
         let bits = self.items.iter().filter(|item| matches!(item, Item::Bit(_))).count();
         Layout::new(digits, bits)
+    }
+
+    /// For tests: of every item, the bits from which a column is read.
+    #[cfg(test)]
+    pub(super) fn read(&self) -> Vec<u64> {
+        let mut read = vec![0; self.items.len()];
+        for source in self.columns.iter().flat_map(|(.., sources)| sources) {
+            match *source {
+                Source::Public(_) => {}
+                Source::Number { item, .. } => read[item] = u64::MAX,
+                Source::Bit { item, index, .. } => read[item] |= 1 << index,
+            }
+        }
+        read
     }
 
     pub(super) fn decode(&self, opened: &[u8]) -> Result<Vec<(usize, String, Column)>> {

@@ -106,7 +106,8 @@ impl Plain<'_> {
     }
 }
 
-/// Runs a program on plain numbers and decodes what it opens.
+/// Runs a program on plain numbers and decodes what it opens, which is nothing that no column is read
+/// from.
 pub(super) fn plain(
     program: &Program,
     inputs: &BTreeMap<usize, Vec<Column>>,
@@ -114,10 +115,12 @@ pub(super) fn plain(
     let plain = Plain { program, inputs };
     let mut values: Vec<u128> = Vec::new();
     let (mut digits, mut bits): (Vec<u8>, Vec<u8>) = Default::default();
+    let read = program.outputs.read();
     for task in &program.tasks {
         let needs: Vec<u128> = task.needs.iter().map(|&need| values[need]).collect();
         let value = plain.run(&task.work, &needs);
         if let Work::Item(item) = task.work {
+            assert_eq!(value & !u128::from(read[item]), 0, "what the plan does not list");
             let item = &program.outputs.items[item];
             match item {
                 Item::Number { blocks, .. } => {

@@ -74,7 +74,7 @@ impl World {
     /// The whole way: what the receiver opens.
     ///
     /// # Panics
-    /// If a phase fails, or the noise is beyond its bound.
+    /// If a phase fails, if the noise is beyond its bound, or if more is opened than the plan lists.
     pub fn run(
         &self,
         circuit: &Circuit,
@@ -92,6 +92,10 @@ impl World {
         for noise in self.noise(&squashed, &blocks) {
             assert!(noise.unsigned_abs() < 1 << crate::flooding::SQUASHED_NOISE_BITS);
         }
+        // No place of a ciphertext that nothing of the plan lies in holds anything.
+        let layout = program.outputs.layout();
+        let (digits, bits) = layout.read(&blocks);
+        assert_eq!(layout.write(&digits, &bits), blocks);
         program.decode(&blocks).unwrap()
     }
 
