@@ -275,7 +275,6 @@ fn a_sandbox_makes_its_keys_and_every_holder_opens_its_own_share_alone() {
     let shown = ok(["study", "show", path(&sandbox.study())]);
     assert!(shown.contains(&set.keys.short()) && !shown.contains("no keys yet"), "{shown}");
 
-    // No secret of a share or key in any file but the sites' own.
     let started = sandbox.start();
     assert!(!started.contains("dealer"), "no dealer is needed: {started}");
     assert_eq!(started.matches("started").count(), 3, "{started}");

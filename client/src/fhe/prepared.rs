@@ -2,10 +2,10 @@
 
 use tacit_governance::{FheTerms, SessionParties, Study, Verify, phases::Kind};
 use tacit_he::Program;
-use tacit_mpc::Circuit;
+use tacit_mpc::{Circuit, EngineKind, Roster};
 use tacit_plan::{Digest, Plan};
 
-use crate::{Cost, Error, PartyTraffic, Result, prepared::parties};
+use crate::{Backend, Cost, Error, PartyTraffic, Result, explain::allowed, prepared::parties};
 
 /// A plan made ready for homomorphic evaluation.
 pub(crate) struct Prepared {
@@ -69,12 +69,25 @@ impl Prepared {
     /// [`Error::NotAllowed`] if the evaluator lacks an instruction or the noise has no room, with what
     /// to do instead.
     pub fn new(study: &Study, plan: &Plan, session: &SessionParties) -> Result<Self> {
-        let roles = Roles::new(study, session)?;
         let circuit = tacit_protocols::circuit(plan, &parties(session)).map_err(|e| unbuilt(&e))?;
-        let width = |_, slot: usize| plan.inputs.get(slot).map_or(0, |input| input.bits);
-        let fields = tacit_he::fields(&circuit, session.parties.len(), width);
-        let fields = fields.map_err(|e| unbuilt(&e))?;
-        let refused = |error| refusal(study, &error);
+        let width = |slot: usize| plan.inputs.get(slot).map_or(0, |input| input.bits);
+        Self::of_circuit(study, circuit, width, session)
+    }
+
+    /// The same of a circuit whose inputs have this width, in bits, by slot.
+    ///
+    /// # Errors
+    /// As [`Prepared::new`].
+    pub fn of_circuit(
+        study: &Study,
+        circuit: Circuit,
+        width: impl Fn(usize) -> u32,
+        session: &SessionParties,
+    ) -> Result<Self> {
+        let roles = Roles::new(study, session)?;
+        let refused = |error| refusal(study, session, &circuit, &error);
+        let fields = tacit_he::fields(&circuit, session.parties.len(), |_, slot| width(slot));
+        let fields = fields.map_err(refused)?;
         let program = Program::new(&circuit, &fields).map_err(refused)?;
         let bill = tacit_he::bill(&program, roles.key_holders.len()).map_err(refused)?;
         let digest = Digest(circuit.digest());
@@ -148,25 +161,47 @@ fn unbuilt(error: &dyn std::fmt::Display) -> Error {
     Error::Internal(format!("the circuit of this plan cannot be built: {error}"))
 }
 
-/// Why the evaluator does not take a plan, and what to do.
-pub(super) fn refusal(study: &Study, error: &tacit_he::Error) -> Error {
-    let others = study.engines().names();
-    let others: Vec<&str> =
-        others.into_iter().filter(|name| !["fhe", "clear"].contains(name)).collect();
-    let instead = if others.is_empty() {
-        "and the study allows no other engine that keeps secrets".to_owned()
+/// Why the evaluator does not take a circuit, and which engine of the study does.
+fn refusal(
+    study: &Study,
+    session: &SessionParties,
+    circuit: &Circuit,
+    error: &tacit_he::Error,
+) -> Error {
+    let able = able(study, session, circuit);
+    let (has, instead) = if able.is_empty() {
+        let none = "no other engine that keeps secrets and that the study allows";
+        (format!("and {none} has it"), format!("{none} can"))
     } else {
-        format!("ask with --engine {}", others.join(" or --engine "))
+        let ask = format!("ask with --engine {}", able.join(" or --engine "));
+        (format!("which the engines on shares have; {ask}"), format!("or {ask}"))
     };
     let what = match error {
-        tacit_he::Error::Unsupported { at, what } => format!(
-            "the evaluator of fhe lacks {what} (instruction {at} of the circuit), which the engines on \
-             shares have; {instead}"
-        ),
+        tacit_he::Error::Unsupported { at, what } => {
+            format!("the evaluator of fhe lacks {what} (instruction {at} of the circuit), {has}")
+        }
         tacit_he::Error::Input(what) => {
-            format!("fhe cannot answer this at once: {what}; or {instead}")
+            format!("fhe cannot answer this at once: {what}; {instead}")
         }
         other => other.to_string(),
     };
     Error::NotAllowed { what }
+}
+
+/// The engines on shares that the study allows and that have every instruction of a circuit.
+fn able(study: &Study, session: &SessionParties, circuit: &Circuit) -> Vec<String> {
+    let has = |engine: EngineKind| {
+        let compute = study.engines().compute(&engine.to_string()).unwrap_or_default();
+        let roster = Roster {
+            // A dealer takes part behind the others.
+            parties: session.parties.len() + 1,
+            compute: compute.iter().filter_map(|name| session.index(name)).collect(),
+            dealer: Some(session.parties.len()),
+        };
+        let lowered = tacit_protocols::lower(circuit, engine.addends(roster.compute.len()));
+        tacit_mpc::bill(&lowered, engine, &roster).is_ok()
+    };
+    let engines = allowed(study).into_iter().filter_map(Backend::engine);
+    let able = engines.filter(|&engine| engine != EngineKind::Clear && has(engine));
+    able.map(|engine| engine.to_string()).collect()
 }

@@ -68,7 +68,7 @@ pub(crate) fn price(
         bill,
         number_triples: 0,
         bit_triples: 0,
-        peak_bytes: (EvaluationKeys::MEMORY_MB << 20) + prepared.bill.squashed,
+        peak_bytes: (EvaluationKeys::MEMORY_MB << 20) + prepared.bill.memory,
         seconds: estimates,
         encrypted: Some(Encrypted {
             trust: trust(study, &prepared, &key_holders),

@@ -212,9 +212,12 @@ impl Job {
         let most = limits.memory_mib.saturating_mul(1 << 20);
         let evaluates = self.evaluates() || self.holds() && self.reevaluates();
         let keys = if evaluates { tacit_he::EvaluationKeys::MEMORY_MB << 20 } else { 0 };
-        let ciphertexts = self.program.released() as u64 * SQUASHED_BYTES as u64;
-        let given = if evaluates || self.holds() { ciphertexts } else { 0 };
-        let memory = keys + given + self.bill.uploads.iter().sum::<u64>();
+        let ciphertexts = match (evaluates, self.holds()) {
+            (true, _) => self.bill.memory,
+            (false, true) => self.program.released() as u64 * SQUASHED_BYTES as u64,
+            (false, false) => 0,
+        };
+        let memory = keys + ciphertexts + self.bill.uploads.iter().sum::<u64>();
         if memory > most {
             return Err(format!(
                 "the question needs {} MiB of memory at {}, and this site allows {}: {advice} \

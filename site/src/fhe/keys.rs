@@ -90,7 +90,7 @@ impl StudyKeys {
     /// # Errors
     /// How much memory is needed and there; that a file is missing or damaged.
     pub fn evaluation(&self) -> Result<EvaluationKeys, Failure> {
-        self.enough(tacit_he::keys::available_mb())?;
+        enough(&self.me, tacit_he::keys::available_mb())?;
         let public = public(&self.set, self.scope, &self.me)?;
         public.evaluation().map_err(|error| {
             let failure = unusable(&self.me, &error);
@@ -98,17 +98,6 @@ impl StudyKeys {
             let memory = matches!(error, tacit_he::Error::Memory { .. });
             Failure { code: if memory { Code::Busy } else { failure.code }, ..failure }
         })
-    }
-
-    /// Refuses before anything is read if `available` MB of memory do not hold the keys, as they lie on
-    /// disk and expanded.
-    fn enough(&self, available: Option<u64>) -> Result<(), Failure> {
-        let needed = EvaluationKeys::MEMORY_MB + READ_MB;
-        let Some(available) = available.filter(|&available| available < needed) else {
-            return Ok(());
-        };
-        let failure = unusable(&self.me, &tacit_he::Error::Memory { needed, available });
-        Err(Failure { code: Code::Busy, ..failure })
     }
 
     /// This party's share, wiped when it is dropped.
@@ -147,6 +136,17 @@ impl std::fmt::Debug for StudyKeys {
     }
 }
 
+/// Refuses before anything is read if `available` MB of memory do not hold the keys, as they lie on disk
+/// and expanded; where that is not known, it is tried.
+fn enough(me: &str, available: Option<u64>) -> Result<(), Failure> {
+    let needed = EvaluationKeys::MEMORY_MB + READ_MB;
+    let Some(available) = available.filter(|&available| available < needed) else {
+        return Ok(());
+    };
+    let failure = unusable(me, &tacit_he::Error::Memory { needed, available });
+    Err(Failure { code: Code::Busy, ..failure })
+}
+
 /// All public keys, checked against their digest.
 fn public(set: &KeySet, scope: Scope, me: &str) -> Result<PublicKeys, Failure> {
     let parts = set.parts().map_err(|error| faulty(me, &error))?;
@@ -165,4 +165,20 @@ fn faulty(me: &str, error: &tacit_governance::Error) -> Failure {
 fn unusable(me: &str, error: &dyn std::fmt::Display) -> Failure {
     tracing::error!(%error, "the keys of fhe");
     Failure::new(Code::Study, format!("the keys of fhe at {me}: {error}")).by(me)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn too_little_memory_is_told_with_both_numbers_and_may_be_another_time() {
+        let needed = EvaluationKeys::MEMORY_MB + READ_MB;
+        let failure = enough("north", Some(needed - 1)).unwrap_err();
+        assert_eq!((failure.code, failure.culprit.as_deref()), (Code::Busy, Some("north")));
+        for part in [format!("{needed} MB"), format!("{} MB", needed - 1), "at north".to_owned()] {
+            assert!(failure.message.contains(&part), "{part}: {failure}");
+        }
+        assert!(enough("north", Some(needed)).is_ok() && enough("north", None).is_ok());
+    }
 }

@@ -5,6 +5,7 @@ use tacit_governance::{
     session::{Code, Failure},
 };
 use tacit_he::{Accepted, Decryption, Error, Guard, Memory, Squashed, Verify};
+use tacit_plan::Digest;
 
 use super::{
     Fhe,
@@ -80,20 +81,29 @@ impl Fhe {
         Squashed::kept(bytes, due, *statement).map(Some).map_err(|error| failure(&error, job))
     }
 
+    /// What an evaluation of the uploads that were accepted here has to state.
+    fn approved(&self, job: &Job) -> Result<[u8; 32], Failure> {
+        let digest = |&from: &usize| Ok((from, Digest::of_bytes(&self.upload(job, from)?).0));
+        let uploads =
+            job.session.holders.iter().map(digest).collect::<Result<Vec<_>, Failure>>()?;
+        let keys = job.agreement.keys.0;
+        Ok(tacit_he::statement_of(keys, &job.program, Some(&job.proofs()), &uploads))
+    }
+
+    /// The bytes of an upload.
+    fn upload(&self, job: &Job, from: usize) -> Result<Vec<u8>, Failure> {
+        let slot = Slot::Parcel(Kind::Upload, from as u32);
+        let bytes = self.store.bytes(&job.agreement.session, slot);
+        bytes.map_err(|trouble| trouble.failure(&job.name))?.ok_or_else(|| {
+            let what = format!("the upload of {} was not given", job.session.name(from));
+            Failure::new(Code::Message, what)
+        })
+    }
+
     /// All uploads, with their proofs checked anew: the store is a file.
     fn uploads(&self, job: &Job) -> Result<Vec<Accepted>, Failure> {
-        let session = &job.agreement.session;
-        let mut uploads = Vec::new();
-        for &from in &job.session.holders {
-            let slot = Slot::Parcel(Kind::Upload, from as u32);
-            let bytes = self.store.bytes(session, slot).map_err(|t| t.failure(&job.name))?;
-            let missing = || {
-                let what = format!("the upload of {} was not given", job.session.name(from));
-                Failure::new(Code::Message, what)
-            };
-            uploads.push(Self::accept(job, from, &bytes.ok_or_else(missing)?)?);
-        }
-        Ok(uploads)
+        let accept = |&from: &usize| Self::accept(job, from, &self.upload(job, from)?);
+        job.session.holders.iter().map(accept).collect()
     }
 
     /// Checks an upload: its form, its columns and its proofs.
@@ -124,20 +134,26 @@ impl Fhe {
         let share = job.keys.share(&self.key)?;
         let (claimed, received) = job.read_result(&given).map_err(|error| failure(&error, job))?;
         let missing = || Failure::new(Code::Internal, "there is nothing to decrypt");
-        let (squashed, approved, verify) = if job.reevaluates() {
+        let approved = self.approved(job)?;
+        let (squashed, statement, verify) = if job.reevaluates() {
             let own = self.own(job)?.ok_or_else(missing)?;
             let statement = own.statement().ok_or_else(missing)?;
+            if statement != approved {
+                // It may be of another build, or the store was altered.
+                self.store.forget(session, Slot::Own).map_err(at_me)?;
+                let what = "what was evaluated here is of other uploads or of another build; it is \
+                            evaluated anew when this is asked again";
+                return Err(Failure::new(Code::Busy, what).by(&job.name));
+            }
             (own, statement, Verify::Reevaluate)
         } else {
-            let uploads = self.uploads(job)?;
-            let statement = tacit_he::statement(job.agreement.keys.0, &job.program, &uploads);
-            (received.ok_or_else(missing)?, statement, Verify::Trust)
+            (received.ok_or_else(missing)?, approved, Verify::Trust)
         };
         let decryption = Decryption {
             plan: job.spends(),
             released: job.program.released(),
             approved,
-            statement: approved,
+            statement,
             claimed,
             squashed: &squashed,
             verify,

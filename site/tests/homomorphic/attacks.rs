@@ -15,7 +15,7 @@ use crate::{
     NARROW, SQL, alone,
     common::World,
     courier::{Courier, Made, Talk},
-    keys, world,
+    keys, refused, world,
 };
 
 /// All public keys, as every party has them.
@@ -23,14 +23,6 @@ fn public(world: &World) -> PublicKeys {
     let set = KeySet::open(&keys::study(world), &world.study()).unwrap();
     let scope = Scope::new(set.study.0, set.holders.len()).unwrap();
     PublicKeys::from_parts(scope, Origin::Dealer, set.keys.0, &set.parts().unwrap()).unwrap()
-}
-
-/// The last receipt of a site is a refusal in this phase.
-fn refused(world: &World, name: &str, phase: &str) -> String {
-    let record = world.receipts(name).pop().unwrap();
-    assert_eq!(record.phase.as_deref(), Some(phase));
-    let Outcome::Refused { reason } = record.outcome else { panic!("{record:?}") };
-    reason
 }
 
 fn patient(world: &mut World, names: &[&str]) {
@@ -121,19 +113,23 @@ fn uploads_that_do_not_belong_are_refused_with_the_reason_and_a_receipt() {
 
 /// What each party does not do.
 fn roles(courier: &Courier<'_>, made: &Made) {
-    let at = |name: &str, asks: &dyn Fn(&Talk) -> Failure| asks(&courier.ask(name).unwrap());
-    let says = |failure: Failure, word: &str| {
+    let says = |name: &str, word: &str, asks: &dyn Fn(&Talk) -> Failure| {
+        let before = courier.world.receipts(name).len();
+        let failure = asks(&courier.ask(name).unwrap());
         assert_eq!(failure.code, Code::Policy, "{failure}");
         assert!(failure.message.contains(word), "{failure}");
+        let record = courier.world.receipts(name).pop().unwrap();
+        assert_eq!(courier.world.receipts(name).len(), before + 1, "{word}");
+        let Outcome::Refused { reason } = record.outcome else { panic!("{record:?}") };
+        assert!(reason.contains(word), "{reason}");
     };
-    let give = |talk: &Talk| talk.give(&made.parcel, &made.bytes).unwrap_err();
-    says(at("site3", &give), "takes no upload");
-    says(at("site3", &|talk| talk.make(Step::Decrypt).unwrap_err()), "holds no share");
-    says(at("site1", &|talk| talk.make(Step::Evaluate).unwrap_err()), "site0 does");
+    says("site3", "takes no upload", &|talk| talk.give(&made.parcel, &made.bytes).unwrap_err());
+    says("site3", "holds no share", &|talk| talk.make(Step::Decrypt).unwrap_err());
+    says("site1", "site0 does", &|talk| talk.make(Step::Evaluate).unwrap_err());
     let part = courier.forge(Kind::Part, "site2", b"part");
-    says(at("site1", &|talk| talk.give(&part, b"part").unwrap_err()), "analyst alone");
+    says("site1", "analyst alone", &|talk| talk.give(&part, b"part").unwrap_err());
     let result = courier.forge(Kind::Result, "site2", b"result");
-    says(at("site1", &|talk| talk.give(&result, b"result").unwrap_err()), "makes no result");
+    says("site1", "makes no result", &|talk| talk.give(&result, b"result").unwrap_err());
     let missing = courier.ask("site1").unwrap();
     missing.step(Step::Decrypt);
     let Reply::Failed(failure) = missing.reply() else { panic!() };

@@ -59,7 +59,10 @@ impl Drop for Process {
 #[ignore = "what a test above starts, and nothing by itself"]
 fn a_site_of_its_own() {
     let Ok(path) = std::env::var(CONFIG) else { return };
-    let filter = tracing_subscriber::EnvFilter::new("tacit_site=trace,tacit_he=trace");
+    let filter = tracing_subscriber::EnvFilter::new(
+        "tacit_site=trace,tacit_he=trace,tacit_net=trace,tacit_sql=trace,tacit_governance=trace,\
+         tacit_protocols=trace,datafusion=info",
+    );
     let writer = std::io::stderr;
     tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(writer).init();
     let config = tacit_site::Config::read(std::path::Path::new(&path)).unwrap();

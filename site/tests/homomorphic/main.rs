@@ -15,7 +15,7 @@ mod refusals;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use common::{Terms, World};
-use tacit_governance::{FheTerms, Verify};
+use tacit_governance::{FheTerms, Outcome, Verify};
 
 /// One count: few ciphertexts.
 const SQL: &str = "SELECT COUNT(*) AS n FROM visits WHERE age >= 50";
@@ -27,6 +27,14 @@ const NARROW: &str = "SELECT COUNT(*) AS n FROM visits WHERE age = 51";
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The reason of a site's last receipt, which is a refusal in this phase.
+fn refused(world: &World, name: &str, phase: &str) -> String {
+    let record = world.receipts(name).pop().unwrap();
+    assert_eq!(record.phase.as_deref(), Some(phase));
+    let Outcome::Refused { reason } = record.outcome else { panic!("{record:?}") };
+    reason
 }
 
 /// Four sites: 0 evaluates and holds a key, 1 and 2 hold keys, 3 has data alone.

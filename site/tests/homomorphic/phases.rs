@@ -13,7 +13,7 @@ use crate::{
     child::Process,
     common::{CANARY, World},
     courier::{Courier, Made},
-    keys, world,
+    keys, refused, world,
 };
 
 const SITES: [&str; 4] = ["site0", "site1", "site2", "site3"];
@@ -110,6 +110,8 @@ fn killed_in_every_phase_a_question_goes_on_and_nothing_is_decrypted_twice() {
     talk.step(Step::Decrypt);
     talk.evaluating();
     site.kill();
+    let [store, old, last] = ["fhe.redb", "old", "last"].map(|file| world.home("site1").join(file));
+    fs::copy(&store, &old).unwrap();
     let site = Process::start(&world, "site1");
     let talk = courier.ask("site1").unwrap();
     assert!(talk.state.result && !talk.state.part, "{:?}", talk.state);
@@ -122,6 +124,21 @@ fn killed_in_every_phase_a_question_goes_on_and_nothing_is_decrypted_twice() {
     assert_eq!(talk.make(Step::Decrypt).unwrap(), part, "given again, not made again");
     parts.push(part);
     drop(site);
+
+    // Its store from before it decrypted is put back: its receipts know better.
+    fs::rename(&store, &last).unwrap();
+    fs::copy(&old, &store).unwrap();
+    let site = Process::start(&world, "site1");
+    let talk = courier.ask("site1").unwrap();
+    assert!(!talk.state.part);
+    let failure = talk.make(Step::Decrypt).unwrap_err();
+    assert_eq!((failure.code, failure.culprit.as_deref()), (Code::Policy, Some("site1")));
+    assert!(failure.message.contains("an old copy of fhe.redb was put back"), "{failure}");
+    assert!(
+        refused(&world, "site1", "decrypt").contains("decrypted its part of this question before")
+    );
+    drop(site);
+    fs::rename(&last, &store).unwrap();
 
     // Another one has spent the plan when its receipt cannot be written, so nothing leaves; and is
     // killed then.
@@ -157,7 +174,30 @@ fn killed_in_every_phase_a_question_goes_on_and_nothing_is_decrypted_twice() {
     for name in &SITES[..3] {
         assert_eq!(released(&world, name, "decrypt"), 1, "{name}");
     }
+    // A site's own sum of weights, in tenths, is encrypted and kept.
+    let site = Process::start(&world, "site3");
+    let weights = Courier::new(&world, "SELECT SUM(weight) AS kg FROM visits", 7);
+    weights.ask("site3").unwrap().make(Step::Enter).unwrap();
+    drop(site);
     nothing_secret(&world, &shares);
+    nothing_entered(&world, "site3");
+}
+
+/// Nothing that is written holds a site's own sum of weights.
+fn nothing_entered(world: &World, name: &str) {
+    let visits = fs::read_to_string(world.home(name).join("visits.csv")).unwrap();
+    let weights = visits.lines().skip(1).filter_map(|row| row.split(',').nth(2));
+    let tenths = weights.filter_map(|weight| weight.replace('.', "").parse::<u64>().ok());
+    let sum = tenths.sum::<u64>();
+    assert!(sum > 100_000, "large enough not to be there by accident: {sum}");
+    let decimal = format!("{}.{}", sum / 10, sum % 10);
+    let needles = [sum.to_le_bytes().to_vec(), sum.to_string().into(), decimal.into()];
+    for file in ["fhe.redb", "receipts.jsonl", "log"] {
+        let bytes = fs::read(world.home(name).join(file)).unwrap();
+        for needle in &needles {
+            assert!(!contains(&bytes, needle), "{file} of {name} holds what it entered");
+        }
+    }
 }
 
 /// Nothing that is written holds free text, a word of a share, or a signing key.

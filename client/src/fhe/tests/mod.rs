@@ -162,7 +162,7 @@ fn an_absent_key_holder_is_waited_for_until_the_days_of_the_study_are_over() {
     let error = resume(&client).unwrap_err();
     assert_eq!(error.code(), "overdue");
     let text = error.to_string();
-    assert!(text.contains("30 days") && text.contains("missing: the part of east"), "{text}");
+    assert!(text.contains("9 days") && text.contains("missing: the part of east"), "{text}");
     assert!(client.open_jobs().unwrap().is_empty());
 }
 
@@ -426,7 +426,7 @@ fn an_explanation_prices_encrypted_columns_beside_shares() {
     let fhe = &explanation.engines[1];
     let encrypted = fhe.encrypted.as_ref().unwrap();
     assert_eq!(encrypted.key_holders, ["north", "south"]);
-    assert_eq!((&*encrypted.evaluator, encrypted.wait_days), ("north", 30));
+    assert_eq!((&*encrypted.evaluator, encrypted.wait_days), ("north", 9));
     assert!(encrypted.distance_bits <= -40 && encrypted.squashed > 0);
     let trust = encrypted.trust.join("\n");
     for due in ["north, south, all of them", "trusted dealer (dora)", "CRS", "reevaluated by every"]
@@ -477,21 +477,37 @@ fn too_many_cells_for_the_noise_are_told_with_who_takes_them() {
 fn an_instruction_that_the_evaluator_lacks_is_named_with_the_engines_that_have_it() {
     let world = World::new(&["north", "south"], Verify::Reevaluate);
     let client = world.client();
-    // What the evaluator says of a real circuit, as `explain` and `query` pass it on.
+    let session = SessionParties::of(client.study(), "fhe", "ada").unwrap();
+    // What `explain` and `query` say of a circuit. No question has one of these yet.
+    let told = |circuit: tacit_mpc::Circuit| {
+        let prepared = Prepared::of_circuit(client.study(), circuit, |_| 8, &session);
+        let error = prepared.err().unwrap();
+        assert_eq!(error.code(), "not_allowed");
+        error.to_string()
+    };
     let mut b = tacit_mpc::Builder::new();
     let x: tacit_mpc::Num = b.enter(0, 1);
     let mask = b.random(1);
     let masked = b.add(x, mask);
-    b.reveal(masked, 1, "masked");
-    let circuit = b.finish();
-    let fields = tacit_he::fields(&circuit, 2, |_, _| 8).unwrap();
-    let error = tacit_he::Program::new(&circuit, &fields).unwrap_err();
-    let told = super::prepared::refusal(client.study(), &error).to_string();
-    assert!(told.contains("lacks randomness (instruction 1 of the circuit)"), "{told}");
-    assert!(
-        told.ends_with("which the engines on shares have; ask with --engine additive"),
-        "{told}"
-    );
+    b.reveal(masked, session.analyst, "masked");
+    let random = told(b.finish());
+    assert!(random.contains("lacks randomness (instruction 1 of the circuit)"), "{random}");
+    let instead = "which the engines on shares have; ask with --engine additive";
+    assert!(random.ends_with(instead), "{random}");
+    // The study's engine on shares lacks this one, too.
+    let mut b = tacit_mpc::Builder::new();
+    let x: tacit_mpc::Num = b.enter(0, 4);
+    let order = b.permutation();
+    let (shuffled, _) = b.shuffle(order, &[x], &[]);
+    b.reveal(shuffled[0], session.analyst, "shuffled");
+    let shuffle = told(b.finish());
+    assert!(shuffle.contains("(instruction 1 of the circuit)"), "{shuffle}");
+    assert!(shuffle.ends_with("that the study allows has it"), "{shuffle}");
+    let mut b = tacit_mpc::Builder::new();
+    let x: tacit_mpc::Field = b.enter(0, 1);
+    b.reveal(x, session.analyst, "x");
+    let field = told(b.finish());
+    assert!(field.contains("prime field") && field.contains("--engine additive"), "{field}");
 }
 
 #[test]
