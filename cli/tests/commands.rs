@@ -249,12 +249,16 @@ fn explain_tells_what_encrypted_columns_cost_or_that_this_binary_cannot() {
         ] {
             assert!(of_fhe.contains(part), "{part} in\n{of_fhe}");
         }
+        let alone = explain(&["--engine", "fhe"]);
+        assert!(alone.contains("dealer (dealer)") && !alone.contains("Cost on rep3"), "{alone}");
         assert_eq!(json["engines"][2]["engine"], "fhe");
         assert_eq!(json["engines"][2]["encrypted"]["phases"][1]["parties"][0], "east");
         assert!(json.get("unpriced").is_none());
     } else {
         assert!(of_fhe.contains("cargo build --features fhe"), "{of_fhe}");
         assert_eq!(json["unpriced"][0]["engine"], "fhe");
+        let alone = explain(&["--engine", "fhe"]);
+        assert!(alone.contains("Cost on fhe") && !alone.contains("Who learns what"), "{alone}");
         for asked in [&["--engine", "fhe", sql][..], &["--jobs"], &["--resume", "ab"]] {
             for site in ["north", "south", "east"] {
                 ok([

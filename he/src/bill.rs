@@ -12,6 +12,7 @@ use crate::{
     encrypt, evaluate,
     flooding::Flooding,
     input,
+    parameters::ENCODING,
     program::{Kind, Work},
     squash::{self, Squasher},
     summary,
@@ -38,6 +39,8 @@ pub struct Bill {
     /// Bytes of ciphertexts that an evaluation has in memory at once, at most: what was entered, values
     /// that are still needed, and what was squashed. Keys are apart.
     pub memory: u64,
+    /// How what is opened lies in its ciphertexts: parties with other ones would read each other wrongly.
+    pub encoding: &'static str,
 }
 
 /// Bytes of a block of two bits while it is computed on: a mask of 2048 words and a body.
@@ -78,6 +81,7 @@ pub fn bill(program: &Program, holders: usize) -> Result<Bill> {
         distance_bits: flooding.distance_bits(),
         work: work(program),
         memory: memory(program),
+        encoding: ENCODING,
     })
 }
 

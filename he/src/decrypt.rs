@@ -44,10 +44,10 @@ pub struct Partial {
 /// away, which is why only [`crate::Guard`] calls this.
 pub(crate) fn partial(share: &KeyShare, squashed: &Squashed) -> Result<Partial> {
     let flooding = Flooding::new(share.scope().holders, squashed.len())?;
-    let mut random = Zeroizing::new([0; 32]);
-    getrandom::fill(&mut random[..]).map_err(|_| Error::Randomness)?;
-    let noise = noise(share, squashed, &random);
-    let noise = noise.as_chunks::<32>().0;
+    let mut random = Zeroizing::new(vec![0; squashed.len() * 32]);
+    getrandom::fill(&mut random).map_err(|_| Error::Randomness)?;
+    bind(share, squashed, &mut random);
+    let noise = random.as_chunks::<32>().0;
     let words = squashed.blocks.par_iter().zip(noise).map(|(block, noise)| {
         let product = block
             .iter()
@@ -58,27 +58,28 @@ pub(crate) fn partial(share: &KeyShare, squashed: &Squashed) -> Result<Partial> 
     Ok(Partial { holder: share.holder(), digest: squashed.digest(), words: words.collect() })
 }
 
-/// 32 bytes for the noise of every ciphertext: HKDF-SHA-256 (RFC 5869) of the share, salted with random
-/// bytes of the system, told apart by the ciphertexts and by the place of each.
+/// Masks random bytes, 32 for the noise of every ciphertext, by HKDF-SHA-256 (RFC 5869) of the share and
+/// the ciphertexts.
 ///
 /// A machine that is put back to a snapshot may draw the same bytes again. Noise of them alone would then
 /// be the same for other ciphertexts, and the difference of two parts an equation for the share; this is
-/// other noise for other ciphertexts all the same, and the same for the same.
-fn noise(share: &KeyShare, squashed: &Squashed, random: &[u8; 32]) -> Zeroizing<Vec<u8>> {
-    let mut extract = HkdfExtract::<Sha256>::new(Some(random));
+/// other noise for other ciphertexts all the same, and the same for the same. Whoever finds what the hash
+/// leaves in memory knows nothing of the noise without the bytes, which are wiped.
+fn bind(share: &KeyShare, squashed: &Squashed, random: &mut [u8]) {
+    let mut extract = HkdfExtract::<Sha256>::new(None);
     for word in share.words() {
         extract.input_ikm(&Zeroizing::new(word.to_le_bytes())[..]);
     }
     let (mut key, expand) = extract.finalize();
     key.zeroize();
     let digest = squashed.digest();
-    let mut noise = Zeroizing::new(vec![0; squashed.len() * 32]);
-    for (at, noise) in noise.as_chunks_mut::<32>().0.iter_mut().enumerate() {
+    let mut mask = Zeroizing::new([0; 32]);
+    for (at, random) in random.as_chunks_mut::<32>().0.iter_mut().enumerate() {
         let info: [&[u8]; 3] = [b"tacit flooding noise v1", &digest, &(at as u64).to_le_bytes()];
-        // 32 bytes are never too many.
-        let _ = expand.expand_multi_info(&info, noise);
+        // 32 bytes are never too many to ask for.
+        let _ = expand.expand_multi_info(&info, &mut mask[..]);
+        random.iter_mut().zip(mask.iter()).for_each(|(random, mask)| *random ^= mask);
     }
-    noise
 }
 
 fn noise_words(bytes: &[u8; 32]) -> [u128; 2] {
@@ -255,7 +256,7 @@ mod tests {
     }
 
     /// A holder's share and ciphertexts of no meaning.
-    fn random(seed: u64, count: usize) -> (KeyShare, Squashed) {
+    fn drawn(seed: u64, count: usize) -> (KeyShare, Squashed) {
         let mut random = crate::testing::Random(seed);
         let mut words = |count: usize| -> Vec<u128> {
             let mut word = || u128::from(random.word()) << 64 | u128::from(random.word());
@@ -279,7 +280,7 @@ mod tests {
 
     #[test]
     fn a_part_hides_each_product_behind_noise_of_its_own_that_fills_its_range() {
-        let (share, squashed) = random(5, 1600);
+        let (share, squashed) = drawn(5, 1600);
         let bound = Flooding::new(3, 1600).unwrap().bound() as i128;
         let (first, second) = (flooded(&share, &squashed), flooded(&share, &squashed));
         assert!(first.iter().chain(&second).all(|noise| (-bound..bound).contains(noise)));
@@ -297,15 +298,15 @@ mod tests {
 
     #[test]
     fn random_bytes_that_come_again_give_other_ciphertexts_and_shares_other_noise() {
-        let ((share, one), (other, two)) = (random(5, 3), random(6, 3));
-        let drawn = [7; 32];
-        let due = noise(&share, &one, &drawn);
-        assert_eq!(due, noise(&share, &one, &drawn), "the same for the same");
-        let others = [
-            noise(&share, &two, &drawn),
-            noise(&other, &one, &drawn),
-            noise(&share, &one, &[8; 32]),
-        ];
+        let ((share, one), (other, two)) = (drawn(5, 3), drawn(6, 3));
+        let noise = |share: &KeyShare, squashed: &Squashed, drawn: u8| {
+            let mut random = vec![drawn; 96];
+            bind(share, squashed, &mut random);
+            random
+        };
+        let due = noise(&share, &one, 7);
+        assert_eq!(due, noise(&share, &one, 7), "the same for the same");
+        let others = [noise(&share, &two, 7), noise(&other, &one, 7), noise(&share, &one, 8)];
         for found in others {
             let pairs = due.as_chunks::<32>().0.iter().zip(found.as_chunks::<32>().0);
             assert!(pairs.clone().count() == 3 && pairs.into_iter().all(|(a, b)| a != b));

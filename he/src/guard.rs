@@ -73,7 +73,8 @@ pub struct Decryption<'a> {
     pub released: usize,
     /// What the holder approved: [`crate::statement`] of its own keys, program and accepted uploads.
     pub approved: [u8; 32],
-    /// What the evaluator says that it evaluated.
+    /// What the ciphertexts state that they were evaluated from: with [`Verify::Reevaluate`] that of
+    /// this holder's own evaluation. With [`Verify::Trust`] they state nothing, and it is `approved`.
     pub statement: [u8; 32],
     /// [`Squashed::digest`] of what the evaluator says is the result.
     pub claimed: [u8; 32],

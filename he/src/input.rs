@@ -91,14 +91,15 @@ impl Field {
 /// The columns that each party enters, by slot, with the width that `width` says of a number.
 ///
 /// # Errors
-/// [`Error::Input`] if slots have gaps or repeat, or a width is not 1 to 64.
+/// [`Error::Unsupported`] names a column of the prime field; [`Error::Input`] if slots have gaps or
+/// repeat, or a width is not 1 to 64.
 pub fn fields(
     circuit: &Circuit,
     parties: usize,
     width: impl Fn(usize, usize) -> u32,
 ) -> Result<Vec<Vec<Field>>> {
     let mut fields: Vec<Vec<Option<Field>>> = vec![vec![]; parties];
-    for instruction in circuit.instructions() {
+    for (at, instruction) in circuit.instructions().iter().enumerate() {
         let Op::Enter { holder, slot, shape } = instruction.op else { continue };
         let wrong = |what: &str| Error::Input(format!("column {slot} of party {holder} {what}"));
         let of = fields.get_mut(holder).ok_or_else(|| wrong("is of nobody"))?;
@@ -109,7 +110,7 @@ pub fn fields(
             of.resize(slot + 1, None);
         }
         if shape.kind == Kind::Field {
-            return Err(wrong("is of a prime field, which is not encrypted"));
+            return Err(Error::Unsupported { at, what: "columns of a prime field".into() });
         }
         let width = if shape.kind == Kind::Num { width(holder, slot) } else { 1 };
         if !(1..=64).contains(&width) {

@@ -62,7 +62,7 @@ pub const PARAMETERS: &str =
 
 /// Name of how what is opened lies in squashed ciphertexts (see `squash.rs` and `program/layout.rs`): two
 /// builds with different ones would read each other's results wrongly.
-const ENCODING: &str = "5 bits, D = 2^123, digits 2 and a bit, layout 1";
+pub(crate) const ENCODING: &str = "5 bits, D = 2^123, digits 2 and a bit, layout 1";
 
 /// The configuration that keys are generated from and checked against.
 pub(crate) fn config() -> Config {

@@ -96,6 +96,9 @@ fn only(engine: Backend, explanation: &mut Explanation) -> Result<()> {
     }
     explanation.engines.retain(|one| one.engine == engine);
     explanation.unpriced.retain(|one| one.engine == engine);
+    // Of an engine that cannot be priced it is not known.
+    let learns = explanation.engines.first().map(|one| one.learns.clone());
+    explanation.learns = learns.unwrap_or_default();
     Ok(())
 }
 

@@ -64,6 +64,9 @@ pub fn text(explanation: &Explanation, terminal: &Terminal) -> String {
 }
 
 fn learns(text: &mut String, title: &str, learns: &[Learns], terminal: &Terminal) {
+    if learns.is_empty() {
+        return;
+    }
     section(text, title, terminal);
     for (who, what) in audiences(learns) {
         let _ = writeln!(text, "  {}", printable(&who));

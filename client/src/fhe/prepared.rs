@@ -87,7 +87,10 @@ impl Prepared {
         let roles = Roles::new(study, session)?;
         let refused = |error| refusal(study, session, &circuit, &error);
         let fields = tacit_he::fields(&circuit, session.parties.len(), |_, slot| width(slot));
-        let fields = fields.map_err(refused)?;
+        let fields = fields.map_err(|error| match error {
+            tacit_he::Error::Unsupported { .. } => refused(error),
+            other => unbuilt(&other),
+        })?;
         let program = Program::new(&circuit, &fields).map_err(refused)?;
         let bill = tacit_he::bill(&program, roles.key_holders.len()).map_err(refused)?;
         let digest = Digest(circuit.digest());

@@ -68,7 +68,7 @@ pub(crate) fn price(
         bill,
         number_triples: 0,
         bit_triples: 0,
-        peak_bytes: (EvaluationKeys::MEMORY_MB << 20) + prepared.bill.memory,
+        peak_bytes: peak_bytes(&prepared),
         seconds: estimates,
         encrypted: Some(Encrypted {
             trust: trust(study, &prepared, &key_holders),
@@ -81,6 +81,12 @@ pub(crate) fn price(
             time: Some(time),
         }),
     })
+}
+
+/// Memory of a party that evaluates: keys, uploads and what is made of them.
+fn peak_bytes(prepared: &Prepared) -> u64 {
+    let bill = &prepared.bill;
+    (EvaluationKeys::MEMORY_MB << 20) + bill.memory + bill.uploads.iter().sum::<u64>()
 }
 
 /// Who is trusted for what.
@@ -138,7 +144,7 @@ fn time(at: &Path, study: &Study, prepared: &Prepared) -> EncryptedTime {
         format!(
             "the evaluator and every key holder have {cores} cores, like this machine, each as fast as \
              that, and {} MB of free memory",
-            EvaluationKeys::MEMORY_MB
+            peak_bytes(prepared).div_ceil(1 << 20)
         ),
         "one evaluation at a time at each of them, and none before this one; reading and expanding the \
          keys, and checking proofs, are in it"

@@ -69,14 +69,12 @@ impl Fhe {
         Ok(())
     }
 
-    /// What this party evaluated before, if it keeps that.
+    /// What this party evaluated before, if it keeps that; it is of the uploads that were accepted here.
     fn own(&self, job: &Job) -> Result<Option<Squashed>, Failure> {
         let at_me = |trouble: Trouble| trouble.failure(&job.name);
         let bytes = self.store.bytes(&job.agreement.session, Slot::Own).map_err(at_me)?;
         let Some(bytes) = bytes else { return Ok(None) };
-        let Some((statement, bytes)) = bytes.split_first_chunk::<32>() else {
-            return Err(at_me(Trouble::Store("an evaluation is not whole".into())));
-        };
+        let (statement, bytes) = kept_of(&bytes, &self.approved(job)?, &job.name)?;
         let due = job.program.released();
         Squashed::kept(bytes, due, *statement).map(Some).map_err(|error| failure(&error, job))
     }
@@ -138,13 +136,6 @@ impl Fhe {
         let (squashed, statement, verify) = if job.reevaluates() {
             let own = self.own(job)?.ok_or_else(missing)?;
             let statement = own.statement().ok_or_else(missing)?;
-            if statement != approved {
-                // It may be of another build, or the store was altered.
-                self.store.forget(session, Slot::Own).map_err(at_me)?;
-                let what = "what was evaluated here is of other uploads or of another build; it is \
-                            evaluated anew when this is asked again";
-                return Err(Failure::new(Code::Busy, what).by(&job.name));
-            }
             (own, statement, Verify::Reevaluate)
         } else {
             (received.ok_or_else(missing)?, approved, Verify::Trust)
@@ -179,16 +170,53 @@ impl Fhe {
     }
 }
 
+/// The statement and the ciphertexts of an evaluation that was kept, if it states what was approved. What
+/// another build evaluated would be read otherwise now; and as the evaluator's result may be of that build,
+/// too, evaluating again would not help.
+fn kept_of<'a>(
+    bytes: &'a [u8],
+    approved: &[u8; 32],
+    me: &str,
+) -> Result<(&'a [u8; 32], &'a [u8]), Failure> {
+    let Some((statement, bytes)) = bytes.split_first_chunk::<32>() else {
+        return Err(Trouble::Store("an evaluation is not whole".into()).failure(me));
+    };
+    if statement != approved {
+        let what = format!(
+            "what {me} keeps of this question was evaluated by another build of tacit, or of other \
+             uploads: give the question up, and ask it anew"
+        );
+        return Err(Failure::new(Code::Policy, what));
+    }
+    Ok((statement, bytes))
+}
+
 /// An error of the library as the analyst is told it.
 pub(super) fn failure(error: &Error, job: &Job) -> Failure {
     let me = &job.name;
     let code = match error {
         Error::Store(cause) => return Trouble::Store(cause.clone()).failure(me),
-        Error::Unsupported { .. } => Code::Query,
+        Error::Unsupported { .. } | Error::Input(_) => Code::Query,
         Error::Setup(_) | Error::Key(_) => Code::Study,
         Error::Rejected { .. } | Error::Refused(_) => Code::Abort,
         Error::Memory { .. } => Code::Busy,
         _ => Code::Internal,
     };
     Failure::new(code, format!("{me}: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_evaluation_of_something_else_is_not_decrypted_and_nobody_is_blamed() {
+        let kept = [[1; 32], [7; 32]].concat();
+        assert_eq!(kept_of(&kept, &[1; 32], "north"), Ok((&[1; 32], &kept[32..])));
+        let other = kept_of(&kept, &[2; 32], "north").unwrap_err();
+        assert_eq!((other.code, other.culprit.as_deref()), (Code::Policy, None));
+        assert!(other.message.contains("another build") && other.message.contains("ask it anew"));
+        let short = kept_of(&kept[..31], &[1; 32], "north").unwrap_err();
+        assert_eq!(short.culprit.as_deref(), Some("north"));
+    }
 }

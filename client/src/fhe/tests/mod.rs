@@ -508,7 +508,8 @@ fn an_instruction_that_the_evaluator_lacks_is_named_with_the_engines_that_have_i
     b.reveal(x, session.analyst, "x");
     let field = told(b.finish());
     assert!(
-        field.contains("prime field") && field.ends_with("that the study allows can"),
+        field.contains("lacks columns of a prime field (instruction 0 of")
+            && field.ends_with("that the study allows has it"),
         "{field}"
     );
 }
