@@ -88,24 +88,19 @@ pub fn bill(program: &Program, holders: usize) -> Result<Bill> {
 /// Bytes of ciphertexts that are there at once, at most.
 fn memory(program: &Program) -> u64 {
     // An upload is there twice while it is expanded.
-    let entered = program.fields().iter();
-    let entered = entered.map(|fields| fields.iter().map(|field| field.blocks()).sum::<usize>());
+    let entered = program.fields().iter().map(|fields| input::digits(fields));
     let (all, largest) = entered.fold((0, 0), |(all, most), own| (all + own, most.max(own)));
     let layers = evaluate::layers(&program.tasks);
-    // Values are dropped after the last layer that needs them; what is opened is kept.
-    let mut last = vec![layers.len(); program.tasks.len()];
-    for (at, layer) in layers.iter().enumerate() {
-        for &task in layer {
-            program.tasks[task].needs.iter().for_each(|&need| last[need] = at);
-        }
-    }
-    let mut dropped = vec![0; layers.len() + 1];
+    let last = evaluate::last(&program.tasks, &layers);
+    let mut dropped = vec![0; layers.len()];
     let (mut live, mut most) = (0, 0);
     for (at, layer) in layers.iter().enumerate() {
         for &task in layer {
             let blocks = made(program, &program.tasks[task].work);
             live += blocks;
-            dropped[last[task]] += blocks;
+            if let Some(after) = last[task] {
+                dropped[after] += blocks;
+            }
         }
         most = most.max(live);
         live -= dropped[at];

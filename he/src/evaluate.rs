@@ -101,13 +101,7 @@ pub fn evaluate(
     let tasks = &program.tasks;
     let results: Vec<Mutex<Option<Arc<Cipher>>>> = tasks.iter().map(|_| Mutex::default()).collect();
     let layers = layers(tasks);
-    // The layer after which a value is not needed any more; what is opened is kept.
-    let mut last: Vec<Option<usize>> = vec![None; tasks.len()];
-    for (at, layer) in layers.iter().enumerate() {
-        for &task in layer {
-            tasks[task].needs.iter().for_each(|&need| last[need] = Some(at));
-        }
-    }
+    let last = last(tasks, &layers);
     for (at, layer) in layers.iter().enumerate() {
         side_by_side(threads, layer, &count, |&task: &usize| -> Result<()> {
             let needs = tasks[task].needs.iter().map(|&need| read(&results[need]));
@@ -165,6 +159,17 @@ pub(crate) fn layers(tasks: &[Task]) -> Vec<Vec<usize>> {
         layers[depth[at]].push(at);
     }
     layers
+}
+
+/// Of every task, the layer after which its value is not needed any more; what is opened is kept.
+pub(crate) fn last(tasks: &[Task], layers: &[Vec<usize>]) -> Vec<Option<usize>> {
+    let mut last = vec![None; tasks.len()];
+    for (at, layer) in layers.iter().enumerate() {
+        for &task in layer {
+            tasks[task].needs.iter().for_each(|&need| last[need] = Some(at));
+        }
+    }
+    last
 }
 
 /// Runs jobs on so many threads, each of which is alone in the library's eyes.

@@ -250,7 +250,7 @@ fn proved(keys: &EncryptionKeys, list: &ProvenCompactCiphertextList, metadata: &
     })
 }
 
-fn digits(fields: &[Field]) -> usize {
+pub(crate) fn digits(fields: &[Field]) -> usize {
     fields.iter().fold(0usize, |sum, field| sum.saturating_add(field.blocks()))
 }
 

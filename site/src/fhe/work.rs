@@ -38,7 +38,7 @@ impl Fhe {
     pub(super) fn evaluate(&self, job: &Job, run: &Run) -> Result<(), Failure> {
         let at_me = |trouble: Trouble| trouble.failure(&job.name);
         let session = &job.agreement.session;
-        let squashed = if let Some(squashed) = self.own(job)? {
+        let squashed = if let Some(squashed) = self.own(job, &self.approved(job)?)? {
             squashed
         } else {
             // Before hours of work for nothing.
@@ -69,12 +69,12 @@ impl Fhe {
         Ok(())
     }
 
-    /// What this party evaluated before, if it keeps that; it is of the uploads that were accepted here.
-    fn own(&self, job: &Job) -> Result<Option<Squashed>, Failure> {
+    /// What this party evaluated before, if it keeps that; it states what is approved.
+    fn own(&self, job: &Job, approved: &[u8; 32]) -> Result<Option<Squashed>, Failure> {
         let at_me = |trouble: Trouble| trouble.failure(&job.name);
         let bytes = self.store.bytes(&job.agreement.session, Slot::Own).map_err(at_me)?;
         let Some(bytes) = bytes else { return Ok(None) };
-        let (statement, bytes) = kept_of(&bytes, &self.approved(job)?, &job.name)?;
+        let (statement, bytes) = kept_of(&bytes, approved, &job.name)?;
         let due = job.program.released();
         Squashed::kept(bytes, due, *statement).map(Some).map_err(|error| failure(&error, job))
     }
@@ -134,7 +134,7 @@ impl Fhe {
         let missing = || Failure::new(Code::Internal, "there is nothing to decrypt");
         let approved = self.approved(job)?;
         let (squashed, statement, verify) = if job.reevaluates() {
-            let own = self.own(job)?.ok_or_else(missing)?;
+            let own = self.own(job, &approved)?.ok_or_else(missing)?;
             let statement = own.statement().ok_or_else(missing)?;
             (own, statement, Verify::Reevaluate)
         } else {
